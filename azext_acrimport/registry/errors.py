@@ -1,0 +1,103 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What can go wrong between us and one registry.
+
+    RegistryFailure                 everything below; ``host`` is the registry's
+    ├── RegistryError               the registry answered, and refused
+    ├── ConnectionFailed            no answer: ``reason`` says at which step it ended
+    ├── ContentMismatch             the bytes are not those that the digest or size promised
+    └── ProtocolError               an answer that makes no sense
+
+None of them knows which side of a copy the registry is on: ``transfer.errors.CopyError`` adds that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+_RETRYABLE = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
+
+
+@dataclass(eq=False)
+class RegistryFailure(Exception):
+    """Something went wrong with one registry. ``host`` is its name as the user wrote it."""
+
+    host: str
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return False
+
+
+@dataclass(eq=False)
+class RegistryError(RegistryFailure):
+    """A registry refused a request.
+
+    ``request`` is the method and the URL without its query, which may hold a signature. ``codes`` are the error
+    codes of the distribution specification; ``message`` is the registry's own text, without control characters.
+    """
+
+    request: str
+    status: int
+    codes: tuple[str, ...] = ()
+    message: str = ""
+
+    def __str__(self) -> str:
+        said = ": ".join(part for part in (", ".join(self.codes), self.message) if part)
+        return f"{self.request} was answered with {self.status}" + (f" ({said})" if said else "")
+
+    @property
+    def retryable(self) -> bool:
+        return self.status in _RETRYABLE
+
+
+class Reason(str, Enum):
+    """At which step a connection failed."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    TLS = "tls"
+    PROXY = "proxy"
+    TIMEOUT = "timeout"
+    BROKEN = "broken"
+
+
+@dataclass(eq=False)
+class ConnectionFailed(RegistryFailure):
+    """There was no answer. ``peer`` is the host that was spoken to: the registry's, a realm's, a storage's."""
+
+    peer: str
+    reason: Reason
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.peer}: {self.detail}"
+
+    @property
+    def retryable(self) -> bool:
+        return self.reason is not Reason.TLS
+
+
+@dataclass(eq=False)
+class ContentMismatch(RegistryFailure):
+    """The registry sent other bytes than its manifest promised."""
+
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@dataclass(eq=False)
+class ProtocolError(RegistryFailure):
+    """The registry sent an answer that does not follow the distribution specification or HTTP."""
+
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail

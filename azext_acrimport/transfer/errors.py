@@ -1,0 +1,60 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What can go wrong in a copy: a failure of one registry, with the side that it is on.
+
+The side is what people miss most in the errors of `az acr import`: https://github.com/Azure/azure-cli/issues/31412
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Side(str, Enum):
+    """Which end of a copy."""
+
+    SOURCE = "source"
+    TARGET = "target"
+
+
+@dataclass(eq=False)
+class CopyError(Exception):
+    """A copy failed at one side.
+
+    ``registry`` and ``repository`` name that side; ``subject`` is the tag or digest it was about, or empty.
+    The cause (``__cause__``) is a ``registry.errors.RegistryFailure`` or an ``oci.errors.OciError``.
+    """
+
+    side: Side
+    registry: str
+    repository: str
+    subject: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.registry}/{self.repository}" + (f" ({self.subject})" if self.subject else "")
+        return f"{self.side.value} {name}: {self.__cause__}"
+
+
+@dataclass(eq=False)
+class TagExists(Exception):
+    """The target's tag names another image, and overwriting was not asked for. Nothing was moved."""
+
+    registry: str
+    repository: str
+    tag: str
+    existing_digest: str
+    source_digest: str
+
+    def __str__(self) -> str:
+        return (
+            f"target {self.registry}/{self.repository}:{self.tag} exists with digest {self.existing_digest}, "
+            f"the source has {self.source_digest}"
+        )
+
+
+class CopyCancelled(Exception):
+    """The copy was stopped from outside before it was complete."""

@@ -1,0 +1,80 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What happens during a copy, as it happens. Observers are called from the threads that do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Union
+
+from azext_acrimport.transfer.result import BlobOutcome
+
+
+@dataclass(frozen=True)
+class BlobsFound:
+    """More blobs have become known: how many, and their bytes. The counts of several events add up."""
+
+    blobs: int
+    size: int
+
+
+@dataclass(frozen=True)
+class BlobStarted:
+    """The bytes of a blob begin to move. ``size`` in bytes."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class BlobAdvanced:
+    """So many more bytes of the blob have arrived at the target; negative when some must be sent again."""
+
+    digest: str
+    count: int
+
+
+@dataclass(frozen=True)
+class BlobFinished:
+    """The blob is at the target."""
+
+    digest: str
+    size: int
+    outcome: BlobOutcome
+
+
+@dataclass(frozen=True)
+class ManifestFinished:
+    """The manifest is at the target; ``copied`` is False when it had been there before."""
+
+    digest: str
+    copied: bool
+
+
+@dataclass(frozen=True)
+class TagWritten:
+    """The tag at the target names the image from now on."""
+
+    repository: str
+    tag: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A registry asked for patience, or could not be reached; the request is sent again after so many seconds."""
+
+    host: str
+    seconds: float
+    cause: str
+
+
+Event = Union[BlobsFound, BlobStarted, BlobAdvanced, BlobFinished, ManifestFinished, TagWritten, Waiting]
+Observer = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An observer that looks away."""

@@ -1,0 +1,39 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What a copy did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class BlobOutcome(str, Enum):
+    """How a blob came to be at the target."""
+
+    COPIED = "copied"
+    MOUNTED = "mounted"
+    EXISTING = "existing"
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many manifests or blobs were copied, mounted from another repository, or there before."""
+
+    copied: int = 0
+    mounted: int = 0
+    existing: int = 0
+
+
+@dataclass(frozen=True)
+class CopyResult:
+    """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets."""
+
+    digest: str
+    media_type: str
+    manifests: Count
+    blobs: Count
+    bytes_copied: int
