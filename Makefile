@@ -1,0 +1,54 @@
+# make demo   see an image imported by both routes, on a local Azure
+# make test   run every test
+# make lint   check formatting, types and the rules for Azure CLI extensions
+# All need Python 3.10 or newer, and no root. Another Python: make PYTHON=/path/to/python3
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+WORKERS ?= auto
+TESTS ?= tests
+PACKAGE := azext_acrimport
+SOURCES := setup.py $(wildcard $(PACKAGE) emulator tests scripts bench examples)
+
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format coverage package clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -n 4
+
+$(STAMP): requirements-dev.txt scripts/venv.sh
+	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)"
+
+venv: $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/python scripts/demo.py
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 180 $(TESTS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/pylint --jobs 0 $(PACKAGE)
+	$(BIN)/flake8 $(PACKAGE)
+
+format: $(STAMP)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+coverage: $(STAMP)
+	$(BIN)/coverage run -m pytest tests/unit tests/functional
+	$(BIN)/coverage report
+
+package: $(STAMP)
+	@$(BIN)/python scripts/package.py dist
+
+clean:
+	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage htmlcov
+	find $(PACKAGE) emulator tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
