@@ -1,0 +1,419 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) The acrimport authors. All rights reserved.
+# Licensed under the MIT License. See LICENSE in the project root for license information.
+# --------------------------------------------------------------------------------------------
+"""Scripted faults: what a server does to chosen requests instead of, or on top of, answering them.
+
+A fault is a value::
+
+    server.faults.add(Fault(CutResponse(after=1000), method="GET", path="/blobs/", times=2))
+
+The first fault that matches a request takes it, in the order in which they were added. ``method="CONNECT"`` matches the
+tunnels that clients ask a proxy for (path ``host:port``), ``method="ACCEPT"`` new connections (host ``127.0.0.1:PORT`` of
+the listener); a fault without a method matches neither of them.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import KW_ONLY
+from dataclasses import dataclass
+from dataclasses import field
+from fnmatch import fnmatchcase
+from typing import Literal
+from typing import NoReturn
+from typing import Protocol
+
+from emulator.messages import READ_BYTES
+from emulator.messages import Body
+from emulator.messages import Request
+from emulator.messages import Response
+
+
+class Disconnect(Exception):
+    """The server ends this connection now: with a TCP reset, or with an orderly close."""
+
+    def __init__(self, *, reset: bool) -> None:
+        super().__init__("reset" if reset else "close")
+        self.reset = reset
+
+
+class Line(Protocol):
+    """What a fault may do to the connection under a request."""
+
+    def stall(self) -> NoReturn:
+        """Say nothing more until the client goes away or the server stops."""
+
+    def wait(self, event: threading.Event) -> None:
+        """Wait for the event; end the connection when the client goes away or the server stops before."""
+
+
+class Action:
+    """What a fault does. Each hook leaves things as they are unless an action says otherwise."""
+
+    @property
+    def kind(self) -> str:
+        """The name under which it is counted."""
+        return type(self).__name__
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        """Look at a request before its app does; a response is sent in place of the app's."""
+        return None
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        """Change the response on its way out."""
+        return response
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An action and the requests that it is for.
+
+    ``host`` may hold shell wildcards, ``path`` and ``query`` are regular expressions searched for in the path and in the
+    query as it was sent (arguments joined by ``&``). The first ``skip`` matching requests are let by, then ``times`` are
+    taken (None: all).
+    """
+
+    action: Action
+    _: KW_ONLY
+    host: str = "*"
+    method: str | None = None
+    path: str = ""
+    query: str = ""
+    when: Callable[[Request], bool] | None = None
+    skip: int = 0
+    times: int | None = 1
+
+    def matches(self, request: Request) -> bool:
+        """Whether the request is one of those that the fault is for."""
+        if self.method is None and request.method in ("CONNECT", "ACCEPT"):
+            return False
+        query = "&".join(f"{name}={value}" for name, value in request.query)
+        return (
+            (self.method is None or self.method == request.method)
+            and fnmatchcase(request.host, self.host.lower())
+            and re.search(self.path, request.path) is not None
+            and re.search(self.query, query) is not None
+            and (self.when is None or self.when(request))
+        )
+
+
+@dataclass(eq=False)
+class _Armed:
+    fault: Fault
+    skipped: int = 0
+    taken: int = 0
+
+    def take(self) -> bool:
+        """Count a matching request; whether it is to be taken."""
+        if self.fault.times is not None and self.taken >= self.fault.times:
+            return False
+        if self.skipped < self.fault.skip:
+            self.skipped += 1
+            return False
+        self.taken += 1
+        return True
+
+
+class Faults:
+    """The faults of one server. ``injected`` counts by kind what has been done."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: list[_Armed] = []
+        self.injected: Counter[str] = Counter()
+
+    def add(self, *faults: Fault) -> None:
+        """Add faults behind those that are there."""
+        with self._lock:
+            self._armed.extend(_Armed(fault) for fault in faults)
+
+    def clear(self) -> None:
+        """Forget all faults and counts."""
+        with self._lock:
+            self._armed.clear()
+            self.injected.clear()
+
+    @property
+    def pending(self) -> list[Fault]:
+        """The faults that still have requests to take."""
+        with self._lock:
+            return [
+                armed.fault for armed in self._armed if armed.fault.times is None or armed.taken < armed.fault.times
+            ]
+
+    def take(self, request: Request) -> Action | None:
+        """The action for this request, if any."""
+        if not self._armed:
+            return None
+        with self._lock:
+            for armed in self._armed:
+                if armed.fault.matches(request) and armed.take():
+                    self.injected[armed.fault.action.kind] += 1
+                    return armed.fault.action
+        return None
+
+
+@dataclass(frozen=True)
+class Answer(Action):
+    """Answer this instead of asking the app.
+
+    With ``early`` the answer goes out before the request body is read, and the connection ends after it: ``close`` lets
+    the client finish sending first, ``reset`` does not.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    early: Literal["", "close", "reset"] = ""
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        if not self.early:
+            _drain(request)
+        response = Response(self.status, self.headers, self.body)
+        if self.early == "reset":
+            response.headers["Content-Length"] = str(len(self.body))
+            response.headers["Connection"] = "close"
+            response.body = _then_disconnect([self.body], reset=True)
+        return response
+
+
+def registry_error(
+    status: int, code: str, message: str = "", *, headers: Iterable[tuple[str, str]] = (), early: bool = False
+) -> Answer:
+    """An answer with the error body of the distribution specification."""
+    response = Response.json(status, {"errors": [{"code": code, "message": message, "detail": None}]}, headers)
+    return Answer(status, tuple(response.headers.items()), response.content(), early="close" if early else "")
+
+
+def redirect(location: str = "http://127.0.0.1:1/dead", status: int = 307) -> Answer:
+    """A redirect, by default to an address where nobody listens (port 1)."""
+    return Answer(status, (("Location", location),))
+
+
+@dataclass(frozen=True)
+class Reset(Action):
+    """A TCP reset as soon as the request's header fields are in."""
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        raise Disconnect(reset=True)
+
+
+@dataclass(frozen=True)
+class Close(Action):
+    """An orderly close as soon as the request's header fields are in, without any answer."""
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        raise Disconnect(reset=False)
+
+
+@dataclass(frozen=True)
+class CutRequest(Action):
+    """End the connection when the app has read ``after`` bytes of the request body.
+
+    What was read before is the app's to keep: an upload session holds those bytes.
+    """
+
+    after: int
+    reset: bool = True
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        request.body = _CutBody(request.body, self.after, reset=self.reset)
+        return None
+
+
+@dataclass(frozen=True)
+class LoseResponse(Action):
+    """Let the app do all that was asked, then end the connection in place of its answer."""
+
+    reset: bool = True
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        if not isinstance(response.body, bytes):
+            response.content()
+        raise Disconnect(reset=self.reset)
+
+
+@dataclass(frozen=True)
+class CutResponse(Action):
+    """End the response body after ``after`` bytes; with 0, right behind the header fields.
+
+    ``content_length`` replaces the announced length: with ``after`` itself the short body looks complete. With ``reset``
+    the connection is reset, otherwise closed in order.
+    """
+
+    after: int = 0
+    reset: bool = True
+    content_length: int | None = None
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        _announce(response, self.content_length)
+        response.body = _then_disconnect(_first(_chunks(response), self.after), reset=self.reset)
+        return response
+
+
+@dataclass(frozen=True)
+class Stall(Action):
+    """Hold the connection open and silent: before an answer, or with ``after`` behind so many bytes of its body."""
+
+    after: int | None = None
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        if self.after is None:
+            line.stall()
+        return None
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        _announce(response, None)
+        response.body = _then_stall(_first(_chunks(response), self.after or 0), line)
+        return response
+
+
+@dataclass(frozen=True)
+class Hold(Action):
+    """Keep the request waiting until ``release`` is set, then treat it as if nothing had been."""
+
+    release: threading.Event = field(compare=False)
+
+    def on_request(self, request: Request, line: Line) -> Response | None:
+        line.wait(self.release)
+        return None
+
+
+@dataclass(frozen=True)
+class HoldResponse(Action):
+    """Keep the response waiting behind its first ``after`` body bytes until ``release`` is set."""
+
+    release: threading.Event = field(compare=False)
+    after: int = 0
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        _announce(response, None)
+        response.body = _pausing(_chunks(response), self.after, lambda: line.wait(self.release))
+        return response
+
+
+@dataclass(frozen=True)
+class FlipBit(Action):
+    """Flip the lowest bit of the response body's byte at ``offset``."""
+
+    offset: int = 0
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        _announce(response, None)
+        response.body = _flipped(_chunks(response), self.offset)
+        return response
+
+
+@dataclass(frozen=True)
+class DropHeader(Action):
+    """Leave a field out of the response."""
+
+    name: str
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        response.headers.remove(self.name)
+        return response
+
+
+@dataclass(frozen=True)
+class SetHeader(Action):
+    """Give a field of the response another value."""
+
+    name: str
+    value: str
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        response.headers[self.name] = self.value
+        return response
+
+
+@dataclass(frozen=True)
+class CloseQuietly(Action):
+    """Answer as usual, then close the connection although nothing in the answer said so."""
+
+    def on_response(self, response: Response, line: Line) -> Response:
+        _announce(response, None)
+        response.body = _then_disconnect(_chunks(response), reset=False)
+        return response
+
+
+class _CutBody:
+    def __init__(self, body: Body, after: int, *, reset: bool) -> None:
+        self._body = body
+        self._left = after
+        self._reset = reset
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return b"".join(iter(lambda: self.read(READ_BYTES), b""))
+        if self._left == 0:
+            raise Disconnect(reset=self._reset)
+        chunk = self._body.read(min(size, self._left))
+        self._left -= len(chunk)
+        return chunk
+
+
+def _drain(request: Request) -> None:
+    for _ in request.chunks():
+        pass
+
+
+def _announce(response: Response, length: int | None) -> None:
+    """Fix the announced length before the body becomes a stream."""
+    if length is not None:
+        response.headers["Content-Length"] = str(length)
+    elif isinstance(response.body, bytes) and "Content-Length" not in response.headers:
+        response.headers["Content-Length"] = str(len(response.body))
+
+
+def _chunks(response: Response) -> Iterable[bytes]:
+    return [response.body] if isinstance(response.body, bytes) else response.body
+
+
+def _first(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        if count <= 0:
+            return
+        yield chunk[:count]
+        count -= len(chunk)
+
+
+def _then_disconnect(chunks: Iterable[bytes], *, reset: bool) -> Iterator[bytes]:
+    yield from chunks
+    raise Disconnect(reset=reset)
+
+
+def _then_stall(chunks: Iterable[bytes], line: Line) -> Iterator[bytes]:
+    yield from chunks
+    line.stall()
+
+
+def _pausing(chunks: Iterable[bytes], after: int, pause: Callable[[], None]) -> Iterator[bytes]:
+    waited = False
+    for chunk in chunks:
+        if not waited and after < len(chunk):
+            yield chunk[:after]
+            pause()
+            waited = True
+            chunk = chunk[after:]
+        after -= len(chunk)
+        yield chunk
+    if not waited:
+        pause()
+
+
+def _flipped(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
+    position = 0
+    for chunk in chunks:
+        if position <= offset < position + len(chunk):
+            changed = bytearray(chunk)
+            changed[offset - position] ^= 1
+            chunk = bytes(changed)
+        position += len(chunk)
+        yield chunk
