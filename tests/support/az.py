@@ -2,7 +2,7 @@
 # Copyright (c) Microsoft Corporation. All rights reserved.
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
-"""Running the real ``az`` as a user does: a process of its own, in a directory that has nothing to do with the source."""
+"""Running the real ``az`` as a user does: a process of its own, in a directory away from the source."""
 
 from __future__ import annotations
 
