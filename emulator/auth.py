@@ -11,18 +11,14 @@ import binascii
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from emulator.messages import Headers
-from emulator.messages import Request
-from emulator.messages import Response
+from emulator.messages import Headers, Request, Response
 
 Grants = Mapping[str, Mapping[str, str]]
-"""Per user (``""`` is anonymous): repository name, may hold shell wildcards, to actions (``"pull,push"`` or ``"*"``)."""
+"""Per user (``""`` is anonymous): repository name (may hold shell wildcards) to actions, ``"pull,push"`` or ``"*"``."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,9 @@ class _Token:
 class TokenService:
     """A token realm: an app for ``GET`` (Basic or anonymous) and ``POST`` (``password``, ``refresh_token``).
 
-    Tokens are random strings in a table, and a refresh token is one that names a user. Without ``grants`` a user may do everything and
-    nobody else anything. ``clock`` gives seconds. ``requests`` to it that carry wrong credentials get a 401.
+    Tokens are random strings in a table. Without ``grants`` a user may do everything and nobody else anything.
+    ``clock`` gives seconds. A request with wrong credentials gets a 401. ``token_field`` names the token in the answer
+    to a ``GET``.
     """
 
     def __init__(

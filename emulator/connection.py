@@ -14,19 +14,13 @@ import struct
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING
-from typing import Literal
-from typing import NoReturn
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from emulator import wire
-from emulator.faults import Action
-from emulator.faults import Disconnect
+from emulator.faults import Action, Disconnect
 from emulator.log import LogEntry
-from emulator.messages import READ_BYTES
-from emulator.messages import App
-from emulator.messages import Client
-from emulator.messages import Request
-from emulator.messages import Response
+from emulator.messages import READ_BYTES, App, Client, Request, Response
 
 if TYPE_CHECKING:
     from emulator.http import Server
@@ -109,7 +103,7 @@ class Connection:
         self._reader = self._make_reader()
 
     def _make_reader(self) -> io.BufferedReader:
-        return self._sock.makefile("rb", buffering=READ_BYTES // 4)
+        return io.BufferedReader(socket.SocketIO(self._sock, "r"), READ_BYTES // 4)
 
     def _start_tls(self, host: str) -> None:
         context = self._server.authority.server_context(host)
@@ -205,9 +199,8 @@ class Connection:
             return app(request)
         except (Disconnect, OSError, wire.BadRequest):
             raise
-        except (
-            Exception
-        ) as ex:  # the boundary to the apps: a server survives a defect of one of them, tests read it in errors
+        # The boundary to the apps: the server survives a defect of one of them, and tests find it in ``errors``.
+        except Exception as ex:  # noqa: BLE001
             self._server.errors.append("".join(traceback.format_exception(ex)))
             return Response.text(500, f"The emulator failed: {ex!r}\n")
 
@@ -251,8 +244,8 @@ class Connection:
             self._sock.sendall(head)
             self._sock.sendall(content)
 
-    def _stream(self, content: object, entry: LogEntry, *, chunked: bool) -> None:
-        for chunk in content:  # type: ignore[attr-defined]
+    def _stream(self, content: Iterable[bytes], entry: LogEntry, *, chunked: bool) -> None:
+        for chunk in content:
             if not chunk:
                 continue
             entry.sent_bytes += len(chunk)

@@ -8,9 +8,9 @@ A fault is a value::
 
     server.faults.add(Fault(CutResponse(after=1000), method="GET", path="/blobs/", times=2))
 
-The first fault that matches a request takes it, in the order in which they were added. ``method="CONNECT"`` matches the
-tunnels that clients ask a proxy for (path ``host:port``), ``method="ACCEPT"`` new connections (host ``127.0.0.1:PORT`` of
-the listener); a fault without a method matches neither of them.
+The first fault that matches a request takes it, in the order in which they were added. ``method="CONNECT"`` matches
+the tunnels that clients ask a proxy for (path ``host:port``), ``method="ACCEPT"`` new connections (the host is
+``127.0.0.1:PORT`` of the listener); a fault without a method matches neither of them.
 """
 
 from __future__ import annotations
@@ -18,21 +18,12 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from dataclasses import KW_ONLY
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
-from typing import NoReturn
-from typing import Protocol
+from typing import Literal, NoReturn, Protocol
 
-from emulator.messages import READ_BYTES
-from emulator.messages import Body
-from emulator.messages import Request
-from emulator.messages import Response
+from emulator.messages import READ_BYTES, Body, Request, Response
 
 
 class Disconnect(Exception):
@@ -74,9 +65,9 @@ class Action:
 class Fault:
     """An action and the requests that it is for.
 
-    ``host`` may hold shell wildcards, ``path`` and ``query`` are regular expressions searched for in the path and in the
-    query as it was sent (arguments joined by ``&``). The first ``skip`` matching requests are let by, then ``times`` are
-    taken (None: all).
+    ``host`` may hold shell wildcards, ``path`` and ``query`` are regular expressions searched for in the path and in
+    the decoded query (arguments joined by ``&``), ``when`` sees the request itself. The first ``skip`` matching requests
+    are let by, then ``times`` are taken (None: all).
     """
 
     action: Action
@@ -243,8 +234,8 @@ class LoseResponse(Action):
 class CutResponse(Action):
     """End the response body after ``after`` bytes; with 0, right behind the header fields.
 
-    ``content_length`` replaces the announced length: with ``after`` itself the short body looks complete. With ``reset``
-    the connection is reset, otherwise closed in order.
+    ``content_length`` replaces the announced length: with ``after`` itself the short body looks complete. With
+    ``reset`` the connection is reset, otherwise closed in order.
     """
 
     after: int = 0

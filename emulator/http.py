@@ -4,8 +4,9 @@
 # --------------------------------------------------------------------------------------------
 """The server: an HTTP proxy that plays hosts by their real names, and listeners for single apps.
 
-A client that is pointed at a proxy (``HTTPS_PROXY``) asks for ``CONNECT registry.example:443``; for a host that is played
-here the server answers 200 and then speaks TLS itself, with a certificate for that name. Everything listens on loopback.
+A client that is pointed at a proxy (``HTTPS_PROXY``) asks for ``CONNECT registry.example:443``; for a host that is
+played here the server answers 200 and then speaks TLS itself, with a certificate for that name. Everything listens on
+loopback.
 """
 
 from __future__ import annotations
@@ -20,18 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from emulator.connection import Connection
-from emulator.connection import Mode
+from emulator.connection import Connection, Mode
 from emulator.faults import Faults
-from emulator.log import LogEntry
-from emulator.log import RequestLog
-from emulator.messages import App
-from emulator.messages import Body
-from emulator.messages import Client
-from emulator.messages import ClientDisconnected
-from emulator.messages import Headers
-from emulator.messages import Request
-from emulator.messages import Response
+from emulator.log import LogEntry, RequestLog
+from emulator.messages import App, Body, Client, ClientDisconnected, Headers, Request, Response
 
 if TYPE_CHECKING:
     from emulator.tls import CertificateAuthority
@@ -133,11 +126,11 @@ class Server:
         return self.authority.ca_file
 
     def add_host(self, name: str, app: App) -> None:
-        """Play a host behind the proxies. The name may hold a wildcard (``*.azurecr.io``); an exact name goes before."""
+        """Play a host behind the proxies. The name may hold a wildcard (``*.azurecr.io``); exact names go before."""
         self._hosts[name.lower()] = app
 
     def add_resolver(self, resolver: Resolver) -> None:
-        """Ask ``resolver`` for the app of a host that no ``add_host`` names; it answers None for one that it does not know."""
+        """Ask ``resolver`` for the app of a host that no ``add_host`` names; it answers None where it has none."""
         self._resolvers.append(resolver)
 
     def app_for(self, host: str) -> App | None:

@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from emulator.messages import Client
-from emulator.messages import Headers
+from emulator.messages import Client, Headers
 
 
 @dataclass(eq=False)
 class LogEntry:
     """One request and what became of it.
 
-    ``status`` is 0 until an answer begins, and stays 0 where there is none. ``received_bytes`` and ``sent_bytes`` count the
-    bodies. ``fault`` is the kind of the fault that was injected, if any.
+    ``status`` is 0 until an answer begins, and stays 0 where there is none. ``received_bytes`` and ``sent_bytes`` count
+    the bodies. ``fault`` is the kind of the fault that was injected, if any.
     """
 
     host: str
@@ -48,8 +47,8 @@ class LogEntry:
 class RequestLog:
     """All requests in the order of their arrival, safe to use from any thread.
 
-    A request is in the log before its app sees it, so it is there when the client has its answer. ``CONNECT`` requests are
-    not in it: they count as connections.
+    A request is in the log before its app sees it, so it is there when the client has its answer. ``CONNECT`` requests
+    are not in it: they count as connections.
     """
 
     def __init__(self) -> None:

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
-from typing import Literal
-from typing import Protocol
-from urllib.parse import parse_qsl
-from urllib.parse import unquote
-from urllib.parse import urlsplit
+from typing import Any, Literal, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 Client = Literal["inside", "outside", "service", "direct"]
 
@@ -100,9 +92,9 @@ class Body(Protocol):
 class Request:
     """One request.
 
-    ``path`` is as received, without the query and not decoded. ``host`` is the ``Host`` field in lower case, with the port
-    unless that is 443. ``client`` says from where the request comes: through the inside or the outside proxy, from the
-    emulated service itself, or directly at a listener of the app's own.
+    ``path`` is as received, without the query and not decoded. ``host`` is the ``Host`` field in lower case, with the
+    port unless that is 443. ``client`` says from where the request comes: through the inside or the outside proxy, from
+    the emulated service itself, or directly at a listener of the app's own.
     """
 
     method: str

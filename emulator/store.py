@@ -13,12 +13,9 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
@@ -144,6 +141,7 @@ class UploadSession:
         self.id = secrets.token_hex(16)
         self.repository = repository
         self.size = 0
+        self.last_chunk_bytes = 0
         self.lock = threading.Lock()  # held by the request that writes
         self._keep = keep
         self._chunks: list[bytes] = []

@@ -7,18 +7,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from emulator.messages import READ_BYTES
-from emulator.messages import ClientDisconnected
-from emulator.messages import Headers
-from emulator.messages import Request
-from emulator.messages import Response
+from emulator.messages import READ_BYTES, ClientDisconnected, Headers, Request, Response
 
 MAX_HEAD_BYTES = 128 * 1024  # an app with a lower limit of its own (ACR: 16 KiB) answers that itself
 _NO_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
