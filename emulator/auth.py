@@ -179,6 +179,12 @@ class TokenService:
                 return "insufficient_scope"
         return None
 
+    def user(self, token: str) -> str:
+        """Whose token it is; empty for anonymous and unknown ones."""
+        with self._lock:
+            found = self._tokens.get(token)
+        return found.user if found is not None else ""
+
     def revoke_all(self) -> None:
         """Make every access token invalid at once."""
         with self._lock:

@@ -66,8 +66,8 @@ class Fault:
     """An action and the requests that it is for.
 
     ``host`` may hold shell wildcards, ``path`` and ``query`` are regular expressions searched for in the path and in
-    the decoded query (arguments joined by ``&``), ``when`` sees the request itself. The first ``skip`` matching requests
-    are let by, then ``times`` are taken (None: all).
+    the decoded query (arguments joined by ``&``), ``when`` sees the request itself. The first ``skip`` matching
+    requests are let by, then ``times`` are taken (None: all).
     """
 
     action: Action
