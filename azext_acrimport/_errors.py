@@ -1,0 +1,144 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""The one boundary where our errors become the Azure CLI's, with a next step for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice
+from azext_acrimport.importing import ImportRefused
+from azext_acrimport.oci.errors import OciError
+from azext_acrimport.plan import Obstacle, RouteRefused
+from azext_acrimport.refusals import Kind, Refusal
+from azext_acrimport.request import InvalidRequest
+from azext_acrimport.resolve import RegistryMissing
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, TagExists
+
+
+@dataclass(eq=False)
+class ServiceFailure(Exception):
+    """The service's refusal, understood, with the names that the user gave. The cause is :class:`ImportRefused`."""
+
+    refusal: Refusal
+    source_host: str
+    source_image: str
+    target_host: str
+    tags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.refusal.meaning}: {self.__cause__}"
+
+
+@contextmanager
+def cli_errors(around: Callable[[], Surroundings] = Surroundings) -> Iterator[None]:
+    """Raise what the CLI knows how to show, exit and count.
+
+    ``around`` is asked only once there is an error: what it tells becomes known on the way.
+    """
+    try:
+        yield
+    except (
+        CopyError,
+        TagExists,
+        CopyCancelled,
+        OciError,
+        InvalidRequest,
+        RouteRefused,
+        RegistryMissing,
+        ServiceFailure,
+    ) as ex:
+        from azure.cli.core import azclierror
+
+        shown = _explain(ex, around())
+        raise getattr(azclierror, shown.kind)(shown.message, recommendation=list(shown.advice)) from ex
+
+
+def _explain(ex: Exception, around: Surroundings) -> Shown:
+    if isinstance(ex, CopyError):
+        return explain_copy_error(ex, around)
+    if isinstance(ex, TagExists):
+        return _tag_exists(str(ex))
+    if isinstance(ex, CopyCancelled):
+        return Shown("ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended.")
+    if isinstance(ex, RouteRefused):
+        return _route_refused(ex)
+    if isinstance(ex, RegistryMissing):
+        return Shown("ResourceNotFoundError", ex.message, ex.advice)
+    if isinstance(ex, ServiceFailure):
+        return _service_failure(ex, around)
+    return Shown("InvalidArgumentValueError", _sentence(str(ex)))
+
+
+def _tag_exists(text: str) -> Shown:
+    advice = "Add --force to overwrite it, or choose another name with --image."
+    return Shown("BadRequestError", f"Nothing was imported: {text}.", (advice,))
+
+
+def _route_refused(ex: RouteRefused) -> Shown:
+    advice = {
+        Obstacle.EXPORT_POLICY: (
+            "An administrator has decided so. If you may copy from it all the same: add --via local",
+        ),
+        Obstacle.TARGET_NOT_IN_ARM: ("Leave --via out to copy from here, or have Reader assigned on the registry.",),
+        Obstacle.LOCAL_OPTION: ("Leave one of them out.",),
+    }[ex.obstacle]
+    kind = "ForbiddenError" if ex.obstacle is Obstacle.EXPORT_POLICY else "ArgumentUsageError"
+    return Shown(kind, f"No route: {ex.reason}.", advice)
+
+
+def _service_failure(ex: ServiceFailure, around: Surroundings) -> Shown:
+    refusal, said = ex.refusal, ex.__cause__
+    if refusal.kind is Kind.TAG_EXISTS:
+        which = f"one of {', '.join(ex.tags)}" if len(ex.tags) > 1 else "".join(ex.tags) or "the tag"
+        return _tag_exists(f"target {ex.target_host}: {which} exists")
+    source = f"source {ex.source_host}/{ex.source_image}"
+    side = {"source": source, "target": f"target {ex.target_host}"}.get(refusal.side)
+    where = f" at {side}" if side else f" of {source} into target {ex.target_host}"
+    meaning = f": {refusal.meaning}" if refusal.meaning else ""
+    kind = _SERVICE_KINDS.get(refusal.kind) or _kind_of_status(said)
+    return Shown(kind, f"The import failed{where}{meaning}. The service says: {said}", _service_advice(ex, around))
+
+
+def _kind_of_status(said: BaseException | None) -> str:
+    status = said.status if isinstance(said, ImportRefused) else None
+    by_status = {400: "BadRequestError", 401: "UnauthorizedError", 403: "ForbiddenError", 404: "ResourceNotFoundError"}
+    return by_status.get(status or 0, "AzureInternalError" if (status or 0) >= 500 else "AzureResponseError")
+
+
+def _service_advice(ex: ServiceFailure, around: Surroundings) -> tuple[str, ...]:
+    refusal = ex.refusal
+    name = around.acr_name(ex.source_host if refusal.side == "source" else ex.target_host)
+    if refusal.kind is Kind.NETWORK and name:
+        return ("Copy from here instead: add --via local", *firewall_advice(name, "ADDRESS")[-1:])
+    if refusal.kind is Kind.LOCKED and name:
+        return (f"See: az acr repository show -n {name} --repository REPOSITORY",)
+    if refusal.kind is Kind.EXPORT_POLICY:
+        return ("An administrator has decided so. If you may copy from it all the same: add --via local",)
+    if refusal.kind is Kind.CREDENTIALS:
+        return ("Check the repository's name, and the source's credentials (--username, --password).",)
+    if refusal.kind is Kind.NOT_FOUND:
+        return ("Check the name, and the tag or digest, in --source.",)
+    return ("Copy from here instead: add --via local",) if refusal.curable else ()
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+_SERVICE_KINDS = {
+    Kind.NETWORK: "ForbiddenError",
+    Kind.UNREACHABLE: "AzureConnectionError",
+    Kind.RIGHTS: "ForbiddenError",
+    Kind.SOURCE_RIGHTS: "ForbiddenError",
+    Kind.CREDENTIALS: "UnauthorizedError",
+    Kind.NOT_FOUND: "ResourceNotFoundError",
+    Kind.EXPORT_POLICY: "ForbiddenError",
+    Kind.LOCKED: "ForbiddenError",
+}

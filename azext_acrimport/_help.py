@@ -1,0 +1,37 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""The help of the commands."""
+
+from knack.help_files import helps
+
+helps["acrx"] = """
+type: group
+short-summary: Import images into container registries, also where the service cannot reach.
+"""
+
+helps["acrx import"] = """
+type: command
+short-summary: Import an image into a container registry, by the service or by a copy from this machine.
+long-summary: >-
+    Takes the arguments of `az acr import`. Reads the network settings of both registries, says which route it takes
+    and why, and takes it: the service where it can reach both registries, else a copy from here, which needs no
+    Docker and no disk.
+examples:
+  - name: Import an image from another registry. It keeps its repository and tag.
+    text: az acrx import -n myregistry --source sourceregistry.azurecr.io/app:v1
+  - name: Import a public image from Docker Hub under another name.
+    text: az acrx import -n myregistry --source docker.io/library/hello-world:latest -t samples/hello:v1
+  - name: Import an image by its digest, with two tags.
+    text: >-
+        az acrx import -n myregistry -t app:v1 -t app:stable
+        --source mcr.microsoft.com/app@sha256:0fc9000000000000000000000000000000000000000000000000000000000000
+  - name: Import an image from a private registry with a user and a password.
+    text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p MyPassword
+  - name: Import an image from a registry in another subscription, by its resource ID.
+    text: az acrx import -n myregistry --source app:v1 -r SourceRegistryResourceId
+  - name: Copy an image from this machine, whatever the network settings say.
+    text: az acrx import -n myregistry --source sourceregistry.azurecr.io/app:v1 --via local
+"""

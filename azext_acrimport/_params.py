@@ -1,0 +1,93 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""The arguments: those of ``az acr import``, and ``--via``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.cli.core.commands.parameters import (
+    get_enum_type,
+    get_resource_name_completion_list,
+    resource_group_name_type,
+)
+
+from azext_acrimport._validators import validate_source_credentials
+from azext_acrimport.plan import Via
+
+REGISTRY_TYPE = "Microsoft.ContainerRegistry/registries"
+
+
+def load_arguments(self: Any, _: Any) -> None:
+    """Register the arguments."""
+    with self.argument_context("acrx import") as c:
+        c.argument(
+            "registry_name",
+            options_list=["--name", "-n"],
+            help="Name or login server of the target registry. You can configure the default registry using "
+            "`az configure --defaults acr=<registry name>`.",
+            completer=get_resource_name_completion_list(REGISTRY_TYPE),
+            configured_default="acr",
+        )
+        c.argument("resource_group_name", arg_type=resource_group_name_type, required=False)
+        c.argument(
+            "via",
+            arg_type=get_enum_type([each.value for each in Via]),
+            help="Who moves the image: the service, a copy from this machine, or what the network settings of both "
+            "registries ask for. Default: the value of `az config set acrimport.via=...`, else auto.",
+        )
+        c.argument("force", action="store_true", help="Overwrite existing tags.")
+        c.argument(
+            "no_wait",
+            action="store_true",
+            help="Return once the service has accepted the import. Failures are not shown then. "
+            "A copy from this machine always runs to its end.",
+        )
+    _load_source(self)
+    _load_names(self)
+
+
+def _load_source(self: Any) -> None:
+    with self.argument_context("acrx import", arg_group="Source") as c:
+        c.argument(
+            "source_image",
+            options_list=["--source"],
+            help="Image to import: `registry/repository:tag` or `registry/repository@digest`, "
+            "or just `repository:tag` with `--registry`.",
+        )
+        c.argument(
+            "source_registry",
+            options_list=["--registry", "-r"],
+            help="Source container registry of Azure: its name, login server or resource ID, "
+            "in any subscription that you see.",
+        )
+        c.argument(
+            "source_registry_username",
+            options_list=["--username", "-u"],
+            help="User of the source registry.",
+            validator=validate_source_credentials,
+        )
+        c.argument(
+            "source_registry_password",
+            options_list=["--password", "-p"],
+            help="Password of the source registry; without a user, an access token.",
+        )
+
+
+def _load_names(self: Any) -> None:
+    with self.argument_context("acrx import") as c:
+        c.argument(
+            "target_tags",
+            options_list=["--image", "-t"],
+            action="append",
+            help="Name and tag in the target: `repository:tag`. May be given several times. "
+            "Default: those of the source.",
+        )
+        c.argument(
+            "repository",
+            action="append",
+            help="Repository in the target that gets the image without a tag. May be given several times.",
+        )

@@ -1,0 +1,96 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What is shown to which registry: the signed-in identity, ``-u`` and ``-p``, or what this machine keeps.
+
+An Entra token goes only to a registry of Azure: to a login server that Azure Resource Manager named, or that carries
+the cloud's suffix.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from knack.log import get_logger
+
+from azext_acrimport.docker_config import NULL_GUID, Places, find_credentials
+from azext_acrimport.registry.credentials import (
+    ACR_AUDIENCE,
+    BearerToken,
+    Credentials,
+    EntraIdentity,
+    EntraToken,
+    IdentityToken,
+    Password,
+)
+
+logger = get_logger(__name__)
+
+_ACR_ISSUER = "Azure Container Registry"  # the "iss" of every token that ACR makes
+
+
+def given_credentials(username: str | None, password: str, *, is_acr: bool) -> Credentials:
+    """What ``-u`` and ``-p`` mean. A password alone is an access token, as ``az acr import`` takes it."""
+    if username == NULL_GUID and is_acr:
+        return IdentityToken(password)
+    if username:
+        return Password(username, password)
+    return _token_for_acr(password) if is_acr else BearerToken(password)
+
+
+def signed_in_identity(cli_ctx: Any, subscription: str | None = None) -> EntraIdentity:
+    """The identity of ``az login``, in the tenant of the subscription."""
+
+    def get_token(audience: str) -> EntraToken:
+        from azure.cli.core._profile import Profile
+
+        token, _, tenant = Profile(cli_ctx=cli_ctx).get_raw_token(resource=audience, subscription=subscription)
+        return EntraToken(token[1], tenant)
+
+    return EntraIdentity(get_token, audiences_of(cli_ctx))
+
+
+def audiences_of(cli_ctx: Any) -> tuple[str, ...]:
+    """The audiences to ask tokens for: ACR's own, then that of Azure Resource Manager.
+
+    ACR's may be replaced by ``az config set acr.audience_resource=...``, as for ``az acr``. The second is for clouds
+    whose Entra does not know ACR's.
+    """
+    configured = cli_ctx.config.get("acr", "audience_resource", fallback=None)
+    if configured and not configured.startswith("https://"):
+        configured = f"https://{configured}.azure.net"
+    second = getattr(cli_ctx.cloud.endpoints, "active_directory_resource_id", None)
+    return tuple(dict.fromkeys(each for each in (configured or ACR_AUDIENCE, second) if each))
+
+
+def saved_credentials(host: str, repository: str) -> Credentials | None:
+    """What Docker's and podman's files on this machine hold for a repository."""
+    return find_credentials(host, repository, Places(os.environ, Path.home()))
+
+
+def _token_for_acr(token: str) -> Credentials:
+    claims = _claims(token)
+    if claims.get("iss") == _ACR_ISSUER:
+        return BearerToken(token) if "access" in claims else IdentityToken(token)
+    tenant = claims.get("tid")
+    entra = EntraToken(token, tenant if isinstance(tenant, str) else None)
+    return EntraIdentity(lambda audience: entra, (ACR_AUDIENCE,))
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """The claims of a token, unverified: they only tell which kind of token it is."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, Mapping) else {}

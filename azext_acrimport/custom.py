@@ -1,0 +1,216 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""The command: gather facts, choose the route, take it, return what was done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from knack.log import get_logger
+
+from azext_acrimport._errors import ServiceFailure, cli_errors
+from azext_acrimport._progress import Display, ImportTally
+from azext_acrimport._validators import check_arguments, via_of
+from azext_acrimport.arm import Directory, open_directory
+from azext_acrimport.explain import Surroundings
+from azext_acrimport.importing import ImportRefused
+from azext_acrimport.importing import import_image as import_by_service
+from azext_acrimport.local import copy_from_here, shows_progress
+from azext_acrimport.outcome import Outcome
+from azext_acrimport.plan import Plan, Route, choose_route
+from azext_acrimport.refusals import Kind, Refusal, classify
+from azext_acrimport.request import Images, TargetName, import_body
+from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """An import with everything that is known before it begins."""
+
+    cli_ctx: Any
+    target: Endpoint
+    source: Endpoint
+    images: Images
+    username: str | None
+    password: str | None
+
+
+def import_image(
+    cmd: Any,
+    *,
+    registry_name: str,
+    source_image: str,
+    source_registry: str | None = None,
+    source_registry_username: str | None = None,
+    source_registry_password: str | None = None,
+    target_tags: list[str] | None = None,
+    resource_group_name: str | None = None,
+    repository: list[str] | None = None,
+    force: bool = False,
+    no_wait: bool = False,
+    via: str | None = None,
+) -> dict[str, Any] | None:
+    """Import an image by the route that the registries' network settings allow."""
+    around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
+    with cli_errors(lambda: around[0]):
+        started = time.monotonic()
+        chosen, origin = via_of(via, cmd.cli_ctx.config)
+        name = TargetName.parse(registry_name, around[0].acr_suffix)
+        given = SourceArguments(source_image, source_registry, bool(source_registry_password))
+        check_arguments(given.source, given.registry, target_tags or [], repository or [])
+
+        directory = open_directory(cmd.cli_ctx)
+        target = find_target(directory, name, resource_group_name)
+        source, image = find_source(directory, given, around[0].acr_suffix)
+        around[0] = _surroundings(around[0], directory, target, source)
+        images = Images.of(image, target_tags or [], repository or [], force=force)
+        order = Order(cmd.cli_ctx, target, source, images, source_registry_username, source_registry_password)
+
+        plan = choose_route(
+            target.facts, source.facts, via=chosen, via_origin=origin, same_registry=source.host == target.host
+        )
+        _announce(plan)
+        return _run(order, plan, no_wait=no_wait, started=started)
+
+
+def acr_suffix(cli_ctx: Any) -> str | None:
+    """What the cloud's login servers end with, such as ``.azurecr.io``; None where the cloud does not say."""
+    from azure.cli.core.cloud import CloudSuffixNotSetException
+
+    try:
+        suffix = cli_ctx.cloud.suffixes.acr_login_server_endpoint
+    except CloudSuffixNotSetException:
+        return None
+    return f".{suffix.lstrip('.').lower()}" if suffix else None
+
+
+def _surroundings(before: Surroundings, directory: Directory, target: Endpoint, source: Endpoint) -> Surroundings:
+    unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
+    return Surroundings(before.acr_suffix, unread, directory.current_subscription)
+
+
+def _announce(plan: Plan) -> None:
+    """Say who moves the bytes, before any of them moves."""
+    if plan.route is Route.SERVICE:
+        logger.warning("Importing by the service: %s.", plan.reason)
+    else:
+        logger.warning("Copying from here: %s.", plan.reason)
+
+
+def _run(order: Order, plan: Plan, *, no_wait: bool, started: float) -> dict[str, Any] | None:
+    reason, fallback = plan.reason, False
+    if plan.route is Route.SERVICE:
+        try:
+            _by_service(order, no_wait=no_wait)
+        except ImportRefused as ex:
+            refusal = _understood(order, ex)
+            if not (plan.may_fall_back and _cured_here(order, refusal)):
+                raise _failure(order, refusal) from ex
+            reason, fallback = _why_here(order, refusal), True
+            logger.warning("The service could not import it, copying from here instead: %s.", reason)
+            logger.info("The service's own words: %s", ex)
+        else:
+            _count_route(Route.SERVICE)
+            # A result would say that the images are there. As for `az acr import`, there is none yet.
+            return None if no_wait else _outcome(order, Route.SERVICE, reason, started=started).as_dict()
+    if no_wait:
+        logger.warning("--no-wait does not apply to a copy from here: it ends with the command.")
+    copied = copy_from_here(
+        order.cli_ctx,
+        source=order.source,
+        target=order.target,
+        images=order.images,
+        username=order.username,
+        password=order.password,
+    )
+    _count_route(Route.LOCAL)
+    return _outcome(order, Route.LOCAL, reason, started=started, fallback=fallback, copied=copied).as_dict()
+
+
+def _by_service(order: Order, *, no_wait: bool) -> None:
+    from azext_acrimport._client_factory import cf_registries
+
+    azure = order.target.azure
+    if azure is None:
+        raise ValueError("the service route needs a target that Azure Resource Manager shows")
+    body = import_body(
+        order.images,
+        resource_id=order.source.resource_id,
+        host=order.source.host,
+        username=order.username,
+        password=order.password,
+    )
+    client = cf_registries(order.cli_ctx, azure.id.subscription)
+    tally = ImportTally()
+    try:
+        with Display(tally, sys.stderr, enabled=shows_progress(order.cli_ctx) and not no_wait):
+            import_by_service(client, azure.id, body, follow=tally.follow, no_wait=no_wait)
+    except KeyboardInterrupt:
+        logger.warning("The service goes on with the import; see `az acr repository show-tags`.")
+        raise
+    if no_wait:
+        logger.warning("The import has started. Without waiting for it, the command does not tell whether it fails.")
+
+
+def _understood(order: Order, ex: ImportRefused) -> Refusal:
+    return classify(
+        f"{ex.code}: {ex.message}", status=ex.status, target_host=order.target.host, source_host=order.source.host
+    )
+
+
+def _cured_here(order: Order, refusal: Refusal) -> bool:
+    """Whether a copy from here may do what the service could not.
+
+    Where the source asked for credentials and none were given, this machine may have some that the service had not.
+    """
+    if refusal.curable:
+        return True
+    if refusal.kind is not Kind.CREDENTIALS or order.password or order.source.resource_id:
+        return False
+    from azext_acrimport.credentials import saved_credentials
+    from azext_acrimport.oci.reference import Reference
+
+    repository = Reference.within(order.source.host, order.images.source).repository
+    return order.source.facts.is_acr or saved_credentials(order.source.host, repository) is not None
+
+
+def _why_here(order: Order, refusal: Refusal) -> str:
+    side = {"source": f"source {order.source.facts.name}: ", "target": f"target {order.target.facts.name}: "}
+    return f"{side.get(refusal.side, '')}{refusal.meaning}"
+
+
+def _failure(order: Order, refusal: Refusal) -> ServiceFailure:
+    tags = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
+    return ServiceFailure(refusal, order.source.host, order.images.source, order.target.host, tags)
+
+
+def _outcome(
+    order: Order, route: Route, reason: str, *, started: float, fallback: bool = False, copied: Any = None
+) -> Outcome:
+    azure = order.target.azure
+    return Outcome(
+        registry=azure.name if azure else order.target.facts.name,
+        login_server=order.target.host,
+        source_host=order.source.host,
+        images=order.images,
+        route=route.value,
+        reason=reason,
+        fallback=fallback,
+        seconds=time.monotonic() - started,
+        copied=copied,
+    )
+
+
+def _count_route(route: Route) -> None:
+    """Tell the CLI's telemetry, where the user has it on, which route it was: no names, nothing else."""
+    from azure.cli.core import telemetry
+
+    telemetry.add_extension_event("acrimport", {"Context.Default.AzureCLI.AcrxRoute": route.value})

@@ -1,0 +1,188 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What a failure means to the user, and the next command to type: pure, so that every text can be tested."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from azext_acrimport.hosts import is_acr_host, registry_name_of
+from azext_acrimport.oci.errors import OciError, UnsupportedManifest
+from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError, RegistryFailure
+from azext_acrimport.transfer.errors import CopyError, Side
+
+_CLIENT_IP = re.compile(r"client with IP '([^']+)' is not allowed access")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An error as it is shown: the name of a class of ``azure.cli.core.azclierror``, a message, lines of advice."""
+
+    kind: str
+    message: str
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the explanation of an error draws on.
+
+    ``acr_suffix`` is that of the cloud's login servers; ``unread`` are the hosts of registries that Azure Resource
+    Manager did not show to the signed-in identity, each with the subscription that was searched first.
+    """
+
+    acr_suffix: str | None = None
+    unread: tuple[str, ...] = ()
+    subscription: str = ""
+
+    def acr_name(self, host: str) -> str | None:
+        """The registry's name for ``az acr``, where the host is a login server."""
+        return registry_name_of(host) if is_acr_host(host, self.acr_suffix) else None
+
+
+def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
+    """What a failed copy means: which side, what it said, what to do."""
+    cause = ex.__cause__
+    unknown = _unknown_registry(ex, around)
+    if unknown:
+        return unknown
+    if isinstance(cause, RegistryError):
+        return _refused(ex, cause, around)
+    if isinstance(cause, ConnectionFailed):
+        return Shown("AzureConnectionError", f"Cannot reach {_named(ex)}: {cause}", _CONNECTION_ADVICE[cause.reason])
+    if isinstance(cause, UnsupportedManifest):
+        advice = "Pull the image with an old client, push it again to convert it, and import the result."
+        return Shown("ValidationError", f"Cannot import {_named(ex)}: {cause}", (advice,))
+    if isinstance(cause, OciError):
+        return Shown("ValidationError", f"Cannot import {_named(ex)}: {cause}")
+    if isinstance(cause, RegistryFailure):  # content that does not match its digest, answers that make no sense
+        advice = "Run the command again; if it stays, the registry or a proxy before it is at fault."
+        return Shown("AzureResponseError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
+    return Shown("UnclassifiedUserFault", f"{_verb(ex.side)} {_named(ex)}: {cause}")
+
+
+def _refused(ex: CopyError, cause: RegistryError, around: Surroundings) -> Shown:
+    kind = _KINDS.get(cause.status, "AzureInternalError" if cause.status >= 500 else "AzureResponseError")
+    return Shown(kind, f"{_verb(ex.side)} {_named(ex)}: {cause}", _advice(ex, cause, around))
+
+
+def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[str, ...]:
+    name = around.acr_name(ex.registry)
+    client = _CLIENT_IP.search(cause.message)
+    if client and name:
+        return firewall_advice(name, client.group(1))
+    if cause.status in (401, 403):
+        return _rights_advice(ex, name)
+    if cause.status == 404:
+        return _missing_advice(ex, name)
+    if cause.status == 405 and name:
+        return _locked_advice(ex, name)
+    if cause.status == 429:
+        return _throttled_advice(ex)
+    return ()
+
+
+def firewall_advice(name: str, address: str) -> tuple[str, ...]:
+    """How to get past a registry's network rules; the address is that which the registry saw."""
+    return (
+        f"Allow the address: az acr network-rule add -n {name} --ip-address {address}",
+        "(while publicNetworkAccess is Disabled, this comes first:",
+        f"az acr update -n {name} --public-network-enabled true --default-action Deny),",
+        "or run the command inside a network that has a private endpoint of the registry,",
+        f"or let the service do it: az acr update -n {name} --allow-trusted-services true",
+    )
+
+
+def _rights_advice(ex: CopyError, name: str | None) -> tuple[str, ...]:
+    if ex.side is Side.TARGET:
+        return (
+            f"The signed-in identity (az account show) needs AcrPush on {name or ex.registry},",
+            "or Container Registry Repository Writer where the registry uses ABAC.",
+            "A new assignment takes up to ten minutes to count.",
+        )
+    if name:
+        return (
+            f"The signed-in identity (az account show) needs AcrPull on {name};",
+            "or give the source's own credentials with --username and --password.",
+        )
+    return (
+        "Check that the repository exists, and give credentials with --username and --password,",
+        f"or with `docker login {ex.registry}` beforehand.",
+    )
+
+
+def _missing_advice(ex: CopyError, name: str | None) -> tuple[str, ...]:
+    if name:
+        return (f"See what there is: az acr repository show-tags -n {name} --repository {ex.repository}",)
+    return (f"Check the name and the tag of {ex.registry}/{ex.repository}.",)
+
+
+def _locked_advice(ex: CopyError, name: str) -> tuple[str, ...]:
+    image = f"{ex.repository}:{ex.subject}" if ex.subject and ":" not in ex.subject else ex.repository
+    option = "--image" if ":" in image else "--repository"
+    return (
+        f"The tag or the repository is locked. See: az acr repository show -n {name} {option} {image}",
+        f"Unlock it: az acr repository update -n {name} {option} {image} --write-enabled true",
+    )
+
+
+def _throttled_advice(ex: CopyError) -> tuple[str, ...]:
+    if ex.side is Side.SOURCE:
+        return ("Wait, or give credentials with --username and --password: signed-in users have higher limits.",)
+    return ("Wait and run the command again: what has been copied is not copied twice.",)
+
+
+def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
+    """The registry was not in Azure Resource Manager, and its own address does not answer for it either."""
+    cause, name = ex.__cause__, around.acr_name(ex.registry)
+    if not name or ex.registry not in around.unread:
+        return None
+    gone = isinstance(cause, ConnectionFailed) and cause.reason in (Reason.DNS, Reason.PROXY)
+    refused = isinstance(cause, RegistryError) and cause.status in (401, 403) and not _CLIENT_IP.search(cause.message)
+    if not gone and not refused:
+        return None
+    return Shown(
+        "ResourceNotFoundError",
+        f"Cannot find {ex.side.value} registry {name}: Azure Resource Manager does not show it to the signed-in "
+        f"identity in subscription {around.subscription} or another of the tenant, and {ex.registry} "
+        f"{'cannot be reached' if gone else 'does not let the identity in'} ({cause}).",
+        (
+            'Check the name: az acr list --query "[].name"; and the subscription: az account set -s SUBSCRIPTION',
+            "AcrPush or AcrPull alone cannot read a registry in Azure Resource Manager, which the service route needs:",
+            f"Reader on {name} adds that, Container Registry Data Importer and Data Reader the right to import.",
+        ),
+    )
+
+
+def _named(ex: CopyError) -> str:
+    separator = "@" if ":" in ex.subject else ":"
+    return f"{ex.side.value} {ex.registry}/{ex.repository}" + (f"{separator}{ex.subject}" if ex.subject else "")
+
+
+def _verb(side: Side) -> str:
+    return "Cannot read" if side is Side.SOURCE else "Cannot write to"
+
+
+_KINDS = {
+    400: "BadRequestError",
+    401: "UnauthorizedError",
+    403: "ForbiddenError",
+    404: "ResourceNotFoundError",
+    405: "ForbiddenError",
+}
+
+_CONNECTION_ADVICE = {
+    Reason.DNS: ("Check the registry's name; a registry on a private network has a name only inside of it.",),
+    Reason.REFUSED: ("Check the address and the port, and that the registry is running.",),
+    Reason.TLS: (
+        "Where a proxy or a private certificate authority is in between, name its certificates in REQUESTS_CA_BUNDLE:",
+        "https://learn.microsoft.com/cli/azure/use-azure-cli-successfully-troubleshooting#work-behind-a-proxy",
+    ),
+    Reason.PROXY: ("Check HTTPS_PROXY and NO_PROXY, and that the proxy lets the registry's host by.",),
+    Reason.TIMEOUT: ("Check that a firewall lets this machine reach the registry, then run the command again.",),
+    Reason.BROKEN: ("Run the command again: what has been copied is not copied twice.",),
+}

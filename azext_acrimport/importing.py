@@ -1,0 +1,104 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""The importImage operation of Azure Resource Manager: start it, follow it to its end.
+
+Source: https://learn.microsoft.com/rest/api/container-registry/registries/import-image
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from azext_acrimport.arm import ResourceId
+
+# Where the service gives no Retry-After. The SDK's own default of 30 s would make a small import wait for nothing.
+POLL_SECONDS = 5
+_WAIT_SECONDS = 0.5  # how long Ctrl-C may have to wait on systems where it does not interrupt a lock
+
+States = Mapping[str, str]
+Follow = Callable[[States], None]
+
+
+@dataclass(eq=False)
+class ImportRefused(Exception):
+    """The service refused an import, or it failed there. ``status`` is that of the HTTP answer that said so."""
+
+    status: int | None
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def import_image(client: Any, target: ResourceId, body: Mapping[str, Any], *, follow: Follow, no_wait: bool) -> States:
+    """Have the service import an image; return the last states of the image's manifests that it told of.
+
+    ``follow`` gets the states (``repository@digest`` to ``Pending``, ``Succeeded``...) with each answer, on a thread
+    of the SDK's. With ``no_wait`` the operation has only been accepted.
+
+    :raises ImportRefused: the service refused or failed.
+    """
+    from azure.core.exceptions import HttpResponseError
+
+    seen: dict[str, str] = {}
+
+    def observe(states: States) -> None:
+        seen.clear()
+        seen.update(states)
+        follow(states)
+
+    try:
+        # The body goes as bytes, the one form that every version of the SDK passes on unchanged.
+        poller = client.begin_import_image(
+            target.group,
+            target.name,
+            json.dumps(body).encode(),
+            content_type="application/json",
+            polling=False if no_wait else _polling(observe),
+        )
+        while not no_wait and not poller.done():
+            poller.wait(_WAIT_SECONDS)
+        poller.result()
+    except HttpResponseError as ex:
+        raise _refused(ex) from ex
+    return seen
+
+
+def _polling(observe: Follow) -> Any:
+    from azure.mgmt.core.polling.arm_polling import ARMPolling
+
+    class FollowedPolling(ARMPolling):  # type: ignore[misc]
+        """The SDK's polling, which also passes on what each answer says of the single manifests."""
+
+        def update_status(self) -> None:
+            super().update_status()
+            observe(_states(self._pipeline_response.http_response))
+
+    return FollowedPolling(POLL_SECONDS)
+
+
+def _states(response: Any) -> States:
+    """The per-manifest map of a poll's answer: https://github.com/Azure/azure-cli/issues/23142."""
+    try:
+        fields = json.loads(response.text() or "null")
+    except ValueError:
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    return {name: state for name, state in fields.items() if "@" in name and isinstance(state, str)}
+
+
+def _refused(ex: Any) -> ImportRefused:
+    """The service's own words, without what the SDK puts around them."""
+    code, message = "", str(ex.message)
+    error = getattr(ex, "error", None)
+    if error is not None and getattr(error, "message", None):
+        code, message = str(error.code or ""), str(error.message)
+    return ImportRefused(ex.status_code, code, message)
