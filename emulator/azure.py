@@ -17,10 +17,11 @@ from emulator.acr_auth import AcrTokens
 from emulator.arm import ArmApp
 from emulator.arm_bodies import HOST as ARM_HOST
 from emulator.behaviour import Behaviour
-from emulator.http import Server
+from emulator.http import App, LogEntry, Request, Response, Server
 from emulator.identity import Directory, Principal, Subscription, Tenant
 from emulator.importing import ImportService, Operation
 from emulator.jwts import Clock, Signer
+from emulator.public import DockerHub, GitHubRegistry, MicrosoftRegistry, PrivateRegistry
 from emulator.registry import BlobStorageApp, RegistryApp
 from emulator.resources import AzureRegistry
 
@@ -40,7 +41,8 @@ class Emulator:
     """A local Azure: two tenants, three subscriptions, and the registries that are added.
 
     ``directory`` says who may do what; ``imports`` holds the switches of the import service; ``server`` the faults and
-    the log of requests; ``clock`` the time that tokens are measured by.
+    the log of requests; ``clock`` the time that tokens are measured by; ``tokens`` the token endpoints by registry.
+    ``hub``, ``mcr``, ``github`` and ``private`` are registries outside Azure, filled but for ``github``.
     """
 
     def __init__(self, directory: Path | None = None, *, inside_port: int = 0, outside_port: int = 0) -> None:
@@ -51,9 +53,15 @@ class Emulator:
         self.tokens: dict[str, AcrTokens] = {}
         self._signer = Signer(self.clock)
         self.entra = entra.EntraApp(self.directory, self._signer)
-        self.imports = ImportService(self.directory, self.registries, self.server.app_for)
+        self.imports = ImportService(self.directory, self.registries, self._app_for_service)
         self.arm = ArmApp(self.directory, self._signer, self.registries, self.imports, self._create)
         self._fill_directory()
+        self.hub, self.mcr = DockerHub(), MicrosoftRegistry()
+        self.private, self.github = PrivateRegistry(), GitHubRegistry()
+        for public in (self.hub, self.mcr, self.private, self.github):
+            public.install(self.server)
+        for filled in (self.hub, self.mcr, self.private):
+            filled.fill()
         for host in entra.ALIASES:
             self.server.add_host(host, self.entra)
         self.server.add_host(ARM_HOST, self.arm)
@@ -184,12 +192,29 @@ class Emulator:
         self.add_principal("partner-owner", {elsewhere: "owner"}, tenant=partner)
         self.add_principal("partner-puller", {elsewhere: "puller"}, tenant=partner)
 
+    def _app_for_service(self, host: str) -> App | None:
+        """Return what the import service finds at a host; its requests are in the log as those of the others are."""
+        app = self.server.app_for(host)
+        if app is None:
+            return None
+
+        def logged(request: Request) -> Response:
+            entry = LogEntry(request.host, request.method, request.path, request.query, request.headers, request.client)
+            self.server.log.add(entry)
+            response = app(request)
+            entry.status = response.status
+            return response
+
+        return logged
+
     def _create(self, name: str, subscription: Subscription, group: str) -> AzureRegistry:
         if any(registry.name.lower() == name.lower() for registry in self.registries):
             raise ValueError(f"There is a registry {name} already.")
         data = RegistryApp(behaviour=Behaviour())
         registry = AzureRegistry(name, subscription, group, data)
-        registry.behaviour = Behaviour(redirect_blobs_to=registry.storage_host, default_tags_page=100)
+        registry.behaviour = Behaviour(
+            redirect_blobs_to=registry.storage_host, default_tags_page=100, tags_action="metadata_read"
+        )
         self.tokens[name] = AcrTokens(registry, self.directory, self._signer, self.clock)
         self.server.add_host(registry.login_server, AcrApp(registry, self.tokens[name]))
         self.server.add_host(registry.storage_host, BlobStorageApp(registry.store))

@@ -93,4 +93,4 @@ def put(repository: Repository, image: Image, tag: str) -> None:
 def errors(code: str, message: str, detail: object = None) -> str:
     """Return the error body of a registry."""
     extra = {} if detail is None else {"detail": detail}
-    return json.dumps({"errors": [{"code": code, "message": message, **extra}]})
+    return json.dumps({"errors": [{"code": code, "message": message, **extra}]}, separators=(",", ":"))

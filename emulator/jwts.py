@@ -55,8 +55,8 @@ class Signer:
         """Return a token with these claims and ``iat``, ``nbf``, ``exp`` and ``jti`` added."""
         now = int(self.clock())
         times = {"iat": now, "nbf": now, "exp": now + int(lifetime_seconds), "jti": secrets.token_hex(16)}
-        head = _encode(json.dumps({"typ": "JWT", "alg": "HS256", "kid": "emulator"}).encode())
-        body = _encode(json.dumps({**claims, **times}).encode())
+        head = _encode(_compact({"typ": "JWT", "alg": "HS256", "kid": "emulator"}))
+        body = _encode(_compact({**claims, **times}))
         return f"{head}.{body}.{self._signature(head, body)}"
 
     def read(self, token: str) -> Claims:
@@ -100,6 +100,10 @@ def unverified(token: str) -> Claims:
     :raises TokenError: it is malformed.
     """
     return _decoded(split(token)[1])
+
+
+def _compact(claims: Claims) -> bytes:
+    return json.dumps(claims, separators=(",", ":")).encode()
 
 
 def _encode(content: bytes) -> str:

@@ -189,7 +189,12 @@ def _token_in(response: Response) -> str:
 
 
 def _body(response: Response) -> str:
-    return response.content().decode("utf-8", "replace")
+    """Return the body as the service quotes it: JSON without blanks."""
+    text = response.content().decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    except ValueError:
+        return text
 
 
 def _check(response: Response) -> None:
