@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from emulator import wire
-from emulator.faults import Action, Disconnect
+from emulator.injection import Action, Disconnect
 from emulator.log import LogEntry
 from emulator.messages import READ_BYTES, App, Client, Request, Response
 
@@ -123,13 +123,11 @@ class Connection:
                 return self._open_tunnel(head.target)
             request, body = self._read_request(head)
         except wire.BadRequest as ex:
-            self._sock.sendall(_plain_text(400, f"Bad request: {ex}."))
-            return False
+            return self._refuse(_plain_text(400, f"Bad request: {ex}."))
         app = self._app or self._server.app_for(_without_port(request.host))
         if app is None:
             self._server.log.add_refused(request.host)
-            self._sock.sendall(_unknown_host(request.host))
-            return False
+            return self._refuse(_unknown_host(request.host))
         return self._exchange(app, request, body, keep_alive=head.keep_alive)
 
     def _open_tunnel(self, target: str) -> bool:
@@ -139,19 +137,22 @@ class Connection:
         refusal = action.on_request(request, self) if action else None
         if refusal is not None:
             wire.frame(request, refusal)
-            self._sock.sendall(wire.encode_head(refusal) + refusal.content())
-            return False
+            return self._refuse(wire.encode_head(refusal) + refusal.content())
         self._app = self._server.app_for(host)
         if self._app is None:
             self._server.log.add_refused(host)
-            self._sock.sendall(_unknown_host(host))
-            return False
+            return self._refuse(_unknown_host(host))
         self._server.log.add_connection(host)
         self._sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self._reader.close()
         self._start_tls(host)
         self._reader = self._make_reader()
         return True
+
+    def _refuse(self, answer: bytes) -> bool:
+        self._sock.sendall(answer)
+        self._linger()
+        return False
 
     def _read_request(self, head: wire.Head) -> tuple[Request, wire.RequestBody]:
         target = head.target
@@ -178,8 +179,7 @@ class Connection:
             keep_alive = self._settle(body, request) and keep_alive
             keep_alive = self._send(request, response, entry, keep_alive=keep_alive) and keep_alive
         except wire.BadRequest as ex:
-            self._sock.sendall(_plain_text(400, f"Bad request: {ex}."))
-            return False
+            return self._refuse(_plain_text(400, f"Bad request: {ex}."))
         finally:
             entry.received_bytes = body.received
         if not keep_alive and body.remaining != 0:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from emulator.connection import Connection, Mode
-from emulator.faults import Faults
+from emulator.injection import Faults
 from emulator.log import LogEntry, RequestLog
 from emulator.messages import App, Body, Client, ClientDisconnected, Headers, Request, Response
 

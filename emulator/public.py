@@ -24,9 +24,9 @@ _WINDOW_SECONDS = 21600
 class DockerHub:
     """Docker Hub: a token realm on another host, ``library/``, rate limits, blobs on a third host.
 
-    Repositories under ``library/`` and ``public/`` are for everybody, all others for ``users`` only. ``limited`` names the
-    clients whose anonymous pulls are refused with 429: ``{"service"}`` is the case where the import service's shared
-    addresses have used up the limit.
+    Repositories under ``library/`` and ``public/`` are for everybody, all others for ``users`` only. ``limited`` names
+    the clients whose anonymous pulls are refused with 429: ``{"service"}`` is the case where the shared addresses of
+    the import service have used up the limit.
     """
 
     HOSTS = ("registry-1.docker.io", "index.docker.io", "docker.io")
