@@ -5,11 +5,11 @@
 
 """What can be wrong with a value of the specifications.
 
-    OciError
-    ├── InvalidReference    a name that is not ``registry/repository[:tag][@digest]``
-    ├── InvalidDigest       a digest that is malformed or of an algorithm we cannot check
-    └── InvalidManifest     a document that does not describe content we can copy
-        └── UnsupportedManifest     Docker schema 1: signed, and without digests of its own parts
+OciError
+├── InvalidReference    a name that is not ``registry/repository[:tag][@digest]``
+├── InvalidDigest       a digest that is malformed or of an algorithm we cannot check
+└── InvalidManifest     a document that does not describe content we can copy
+    └── UnsupportedManifest     Docker schema 1: signed, and without digests of its own parts
 """
 
 

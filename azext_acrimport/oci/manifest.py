@@ -20,7 +20,9 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import digest_of, printable
 from azext_acrimport.oci.errors import InvalidManifest, UnsupportedManifest
 
-MAX_MANIFEST_BYTES = 4 << 20  # what registries take; ACR: https://docs.azure.cn/container-registry/container-registry-skus
+MAX_MANIFEST_BYTES = (
+    4 << 20
+)  # what registries take; ACR: https://docs.azure.cn/container-registry/container-registry-skus
 MAX_CHILDREN = 10_000  # bounds what a hostile index makes us do; real ones have some dozens
 
 

@@ -9,7 +9,9 @@
     ├── RegistryError               the registry answered, and refused
     ├── ConnectionFailed            no answer: ``reason`` says at which step it ended
     ├── ContentMismatch             the bytes are not those that the digest or size promised
-    └── ProtocolError               an answer that makes no sense
+    ├── ProtocolError               an answer that makes no sense
+    └── OutOfTime                   the run's time limit was reached
+    Cancelled                       somebody stopped the run
 
 None of them knows which side of a copy the registry is on: ``transfer.errors.CopyError`` adds that.
 """
@@ -27,6 +29,7 @@ class RegistryFailure(Exception):
     """Something went wrong with one registry. ``host`` is its name as the user wrote it."""
 
     host: str
+    settled = False  # set once the retries are used up: no outer loop tries again
 
     @property
     def retryable(self) -> bool:
@@ -39,13 +42,15 @@ class RegistryError(RegistryFailure):
     """A registry refused a request.
 
     ``request`` is the method and the URL without its query, which may hold a signature. ``codes`` are the error
-    codes of the distribution specification; ``message`` is the registry's own text, without control characters.
+    codes of the distribution specification; ``message`` is the registry's own text, without control characters;
+    ``retry_after`` the seconds that it asked to wait.
     """
 
     request: str
     status: int
     codes: tuple[str, ...] = ()
     message: str = ""
+    retry_after: float | None = None
 
     def __str__(self) -> str:
         said = ": ".join(part for part in (", ".join(self.codes), self.message) if part)
@@ -101,3 +106,15 @@ class ProtocolError(RegistryFailure):
 
     def __str__(self) -> str:
         return self.detail
+
+
+@dataclass(eq=False)
+class OutOfTime(RegistryFailure):
+    """The run's time limit was reached while this registry was being waited for."""
+
+    def __str__(self) -> str:
+        return "the time limit of the run was reached"
+
+
+class Cancelled(Exception):
+    """The run was stopped from outside."""

@@ -10,8 +10,14 @@ The side is what people miss most in the errors of `az acr import`: https://gith
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+
+from azext_acrimport.oci.errors import OciError
+from azext_acrimport.registry.errors import RegistryFailure
+from azext_acrimport.registry.repository import Repository
 
 
 class Side(str, Enum):
@@ -58,3 +64,12 @@ class TagExists(Exception):
 
 class CopyCancelled(Exception):
     """The copy was stopped from outside before it was complete."""
+
+
+@contextmanager
+def blamed_on(side: Side, repository: Repository, subject: str = "") -> Iterator[None]:
+    """Say of what goes wrong inside which side it was on. ``subject`` is the tag or digest it is about."""
+    try:
+        yield
+    except (RegistryFailure, OciError) as ex:
+        raise CopyError(side, repository.registry.host, repository.name, subject) from ex

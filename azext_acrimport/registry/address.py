@@ -1,0 +1,103 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Where a URL points to, and which of those places are this machine or a private network."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_UNSAFE = re.compile(r"[^\x21-\x7e]")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Scheme, host and port: what a connection is made to, and what a credential belongs to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """The host, with the port where it is not the scheme's own: the value of the ``Host`` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine, by its name or address alone."""
+        return is_loopback(self.host)
+
+
+class BadUrl(ValueError):
+    """A URL that we do not follow."""
+
+
+def origin_of(host: str, scheme: str) -> Origin:
+    """The origin of ``host[:port]``."""
+    parts = _split(f"{scheme}://{host}")
+    return Origin(scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS[scheme])
+
+
+def split_url(url: str, base: Origin, base_path: str = "/") -> tuple[Origin, str]:
+    """Read a URL that a registry sent, absolute or relative to ``base``, as an origin and a path with its query.
+
+    :raises BadUrl: it is malformed, or neither http nor https.
+    """
+    if len(url) > 16 << 10 or _UNSAFE.search(url):
+        raise BadUrl("a malformed URL")
+    parts = _split(url)
+    if parts.scheme and parts.scheme not in _DEFAULT_PORTS:
+        raise BadUrl("a URL that is neither http nor https")
+    if parts.scheme and not parts.hostname:
+        raise BadUrl("a URL without a host")
+    if parts.username is not None or parts.password is not None:
+        raise BadUrl("a URL with a user in it")
+    origin = base
+    if parts.netloc:
+        scheme = parts.scheme or base.scheme
+        origin = Origin(scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS[scheme])
+    path = parts.path or ("/" if parts.netloc else base_path)
+    if not path.startswith("/"):
+        path = f"{base_path.rpartition('/')[0]}/{path}"
+    return origin, path + (f"?{parts.query}" if parts.query else "")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
+        return parts
+    except ValueError as ex:
+        raise BadUrl("a malformed URL") from ex
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by its name or address alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private(host: str) -> bool:
+    """Whether the host is an address that only this machine or its network can reach, or this machine's name."""
+    if is_loopback(host):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private or address.is_link_local or address.is_multicast or address.is_unspecified

@@ -1,0 +1,306 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Requests to one registry, with authorization and retries. Everything that is asked of a registry comes by here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from azext_acrimport.oci.reference import DOCKER_HUB
+from azext_acrimport.registry.address import BadUrl, Origin, is_private, origin_of, split_url
+from azext_acrimport.registry.auth import Authenticator, Scope
+from azext_acrimport.registry.connection import HttpViolation, Response
+from azext_acrimport.registry.credentials import Credentials
+from azext_acrimport.registry.errors import (
+    ConnectionFailed,
+    ProtocolError,
+    Reason,
+    RegistryError,
+    RegistryFailure,
+)
+from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
+from azext_acrimport.registry.transport import Exchange, Transport, failure
+
+_API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 5
+_MAX_ERROR_BYTES = 64 << 10
+_MAX_TOKEN_BYTES = 1 << 20
+_MAX_MESSAGE = 500
+
+T = TypeVar("T")
+OnWait = Callable[[str, float, str], None]
+"""Told before a wait: the registry's host, the seconds, and why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer whose body has been read whole. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Client:
+    """One registry. Safe for several threads."""
+
+    def __init__(
+        self,
+        host: str,
+        transport: Transport,
+        *,
+        credentials: Credentials | None = None,
+        policy: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        self.host = host
+        self.policy = policy or RetryPolicy()
+        self.clock = clock or Clock()
+        self.on_wait = on_wait
+        self._transport = transport
+        self._auth = Authenticator(host, credentials, self._fetch_token, self.clock)
+        api_host = _API_HOSTS.get(host, host)
+        secure = origin_of(api_host, "https")
+        # Registries on this machine mostly speak plain http. The first answer tells; it is asked without credentials.
+        self._scheme_is_known = not secure.is_loopback
+        self.origin = secure if self._scheme_is_known else origin_of(api_host, "http")
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: Scope,
+        expect: frozenset[int],
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limit: int = _MAX_ERROR_BYTES,
+    ) -> Answer:
+        """Send a request until it is answered with one of the expected statuses; read the body, of ``limit`` bytes.
+
+        :raises RegistryFailure: it was not, and further tries are no use or used up.
+        """
+
+        def send() -> Answer:
+            response = self._open(method, path, scope, headers or {}, body, expect)
+            return Answer(response.status, response.headers, self._read(response, limit))
+
+        return self.retrying(send)
+
+    def open(self, path: str, *, scope: Scope, expect: frozenset[int], headers: Mapping[str, str]) -> Response:
+        """Send a GET, once, and return the answer with its body unread.
+
+        :raises RegistryFailure: it was not answered with one of the expected statuses.
+        """
+        return self._open("GET", path, scope, headers, b"", expect)
+
+    def start(
+        self,
+        method: str,
+        url: tuple[Origin, str],
+        headers: Mapping[str, str],
+        scope: Scope,
+        first: memoryview | bytes = b"",
+    ) -> Exchange:
+        """Begin a request whose body is streamed: once, with the authorization at hand. See :meth:`finish`.
+
+        ``first`` is the beginning of the body; the headers give its whole length.
+        """
+        origin, target = url
+        self.clock.check(self.host)
+        fields = {**headers, **self._authorization(origin, scope)}
+        exchange = self._transport.open(self.host, origin)
+        exchange.send(method, target, fields, first)
+        return exchange
+
+    def finish(self, exchange: Exchange, request: str, expect: frozenset[int]) -> Answer:
+        """Read the answer to a request that :meth:`start` began. ``request`` names it in errors.
+
+        :raises RegistryFailure: it was not answered with one of the expected statuses.
+        """
+        response = exchange.receive()
+        if response.status not in expect:
+            raise self._refusal(response, request)
+        return Answer(response.status, response.headers, self._read(response, _MAX_ERROR_BYTES))
+
+    def locate(self, location: str | None, path: str) -> tuple[Origin, str]:
+        """Read the ``Location`` of an upload session.
+
+        :raises ProtocolError: there is none, or it leads where a registry has no business to send us.
+        """
+        if not location:
+            raise ProtocolError(self.host, "the registry began an upload and did not say where it goes on")
+        try:
+            origin, target = split_url(location, self.origin, path)
+        except BadUrl as ex:
+            raise ProtocolError(self.host, f"the registry sent {ex} for an upload") from ex
+        if origin != self.origin:
+            if origin.host == self.origin.host and origin.scheme == "http":
+                return self.origin, target  # a registry behind a TLS proxy that thinks it is spoken to in plain http
+            if origin.scheme != "https" or (is_private(origin.host) and not is_private(self.origin.host)):
+                raise ProtocolError(self.host, f"the registry sends uploads to {origin}, which is not followed")
+        return origin, target
+
+    def retrying(self, send: Callable[[], T]) -> T:
+        """Call ``send`` until it returns, as often and as patiently as the policy says."""
+        tries = 0
+        while True:
+            self.clock.check(self.host)
+            try:
+                return send()
+            except RegistryFailure as ex:
+                tries += 1
+                self.wait_after(ex, tries)
+
+    def wait_after(self, ex: RegistryFailure, tries: int) -> None:
+        """Wait before the next try; raise ``ex`` when there is none."""
+        self.clock.check(self.host)
+        asked = ex.retry_after if isinstance(ex, RegistryError) else None
+        delay = self.policy.delay(tries, asked, self.clock.chance())
+        if ex.settled or not ex.retryable or delay is None:
+            ex.settled = True
+            raise ex
+        if self.on_wait:
+            self.on_wait(self.host, delay, str(ex))
+        self.clock.sleep(delay)
+
+    def _open(
+        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], body: bytes, expect: frozenset[int]
+    ) -> Response:
+        """Send a request, answer challenges, follow redirects."""
+        origin, target = self.origin, path
+        challenged = False
+        for _ in range(_MAX_REDIRECTS + 2):
+            authorization = self._authorization(origin, scope)
+            try:
+                response = self._transport.request(
+                    self.host, origin, method, target, {**headers, **authorization}, body
+                )
+            except RegistryFailure as ex:
+                origin = self._after_no_http(ex, origin)
+                continue
+            if response.status == 401 and origin == self.origin and not challenged:
+                challenged = True
+                if self._answers(response, scope, authorization.get("Authorization")):
+                    continue
+            elif response.status in _REDIRECTS and method in ("GET", "HEAD") and response.status not in expect:
+                origin, target = self._redirected(response, origin, target)
+                continue
+            elif response.status == 400 and not self._scheme_is_known:
+                response.close()  # what Go's servers say to plain http on a TLS port
+                origin = self._use_tls()
+                continue
+            self._scheme_is_known = True
+            if response.status in expect:
+                return response
+            raise self._refusal(response, f"{method} {origin}{target.partition('?')[0]}")
+        raise ProtocolError(self.host, "too many redirects")
+
+    def _authorization(self, origin: Origin, scope: Scope) -> dict[str, str]:
+        """The header for a request to the origin: nothing for any other than the registry's own."""
+        header = self._auth.header(scope) if origin == self.origin and scope else None
+        return {"Authorization": header} if header else {}
+
+    def _answers(self, response: Response, scope: Scope, refused: str | None) -> bool:
+        challenge = response.headers.get("www-authenticate", "")
+        if not challenge or self._auth.answer(self.origin, challenge, scope, refused) is None:
+            return False
+        self._drop(response)
+        return True
+
+    def _redirected(self, response: Response, origin: Origin, target: str) -> tuple[Origin, str]:
+        location = response.headers.get("location", "")
+        self._drop(response)
+        try:
+            found, path = split_url(location, origin, target.partition("?")[0])
+        except BadUrl as ex:
+            raise ProtocolError(self.host, f"the registry redirects to {ex}") from ex
+        if not location or (found.scheme == "http" and not (origin.scheme == "http" and found.is_loopback)):
+            raise ProtocolError(self.host, f"the registry redirects to {found}, which is not followed")
+        return found, path
+
+    def _after_no_http(self, ex: RegistryFailure, origin: Origin) -> Origin:
+        """Where to go on after no answer in plain http; raises ``ex`` unless this was the question itself."""
+        broken = isinstance(ex, ProtocolError) or (isinstance(ex, ConnectionFailed) and ex.reason is Reason.BROKEN)
+        if self._scheme_is_known or origin.scheme == "https" or not broken:
+            raise ex
+        return self._use_tls()
+
+    def _use_tls(self) -> Origin:
+        self._scheme_is_known = True
+        self.origin = Origin("https", self.origin.host, self.origin.port)
+        return self.origin
+
+    def _fetch_token(
+        self, origin: Origin, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> dict[str, object]:
+        def send() -> dict[str, object]:
+            response = self._transport.request(self.host, origin, method, target, headers, body)
+            if response.status != 200:
+                raise self._refusal(response, f"{method} {origin}{target.partition('?')[0]}")
+            try:
+                answer = json.loads(self._read(response, _MAX_TOKEN_BYTES))
+            except (ValueError, RecursionError) as ex:
+                raise ProtocolError(self.host, "the registry's token service did not answer with JSON") from ex
+            return answer if isinstance(answer, dict) else {}
+
+        return self.retrying(send)
+
+    def _refusal(self, response: Response, request: str) -> RegistryError:
+        try:
+            content = self._read(response, _MAX_ERROR_BYTES)
+        except RegistryFailure:
+            content = b""  # the status says enough
+        codes, message = read_error(content)
+        wait = retry_after(response.headers, self.clock.today())
+        return RegistryError(self.host, request, response.status, codes, message, wait)
+
+    def _read(self, response: Response, limit: int) -> bytes:
+        try:
+            return response.read(limit)
+        except (OSError, HttpViolation) as ex:
+            response.close()
+            raise failure(self.host, self.origin, ex) from ex
+
+    def _drop(self, response: Response) -> None:
+        """Read a small body away, so that the connection can be used again."""
+        try:
+            response.read(_MAX_ERROR_BYTES)
+        except (OSError, HttpViolation):
+            response.close()
+
+
+def read_error(content: bytes) -> tuple[tuple[str, ...], str]:
+    """The codes and the message of an error's body, printable.
+
+    Source: OCI distribution specification, "Error Codes"; anything else is taken as text, unless it is a page.
+    """
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        text = content.decode("utf-8", "replace")
+        return (), "" if "<html" in text[:1000].lower() else clean(text)
+    errors = fields.get("errors") if isinstance(fields, dict) else None
+    if isinstance(errors, list):
+        listed = [each for each in errors if isinstance(each, dict)]
+        codes = tuple(clean(str(each["code"]), 64) for each in listed if each.get("code"))
+        return codes[:5], clean("; ".join(str(each["message"]) for each in listed if each.get("message")))
+    if isinstance(fields, dict):
+        words = [fields.get(key) for key in ("error", "error_description", "message", "details")]
+        return (), clean(": ".join(str(word) for word in words if isinstance(word, str) and word))
+    return (), ""
+
+
+def clean(text: str, limit: int = _MAX_MESSAGE) -> str:
+    """The text on one line, without characters that a terminal acts on, and not too long."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = " ".join(printable.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."

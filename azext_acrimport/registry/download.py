@@ -1,0 +1,150 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Reading one blob, from wherever it breaks off."""
+
+from __future__ import annotations
+
+import re
+
+from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
+from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryFailure
+from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.transport import failure
+
+# A peer that sends a byte now and then never runs into the time limit of a single read.
+_SLOW_SECONDS = 60.0
+_SLOW_BYTES = 16 << 10
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+
+
+class BlobReader:
+    """A blob's bytes in order. A broken connection is replaced by one that goes on where it broke.
+
+    The bytes are not checked here: :class:`transfer.verify.Verifier` does that.
+    """
+
+    def __init__(self, repository: Repository, blob: Descriptor) -> None:
+        self.position = 0
+        self._repository = repository
+        self._blob = blob
+        self._response: Response | None = None
+        self._tries = 0
+        self._watched_from = (0.0, 0)  # seconds on the run's clock, and the position then
+
+    def fill(self, view: memoryview) -> int:
+        """Fill the view, or as much of it as there are bytes left.
+
+        :raises RegistryFailure: they cannot be had, and further tries are no use or used up.
+        """
+        view = view[: self._blob.size - self.position]
+        filled = 0
+        while filled < len(view):
+            try:
+                count = self._read(view[filled:])
+            except RegistryFailure as ex:
+                self.close()
+                self._tries += 1
+                self._repository.registry.client.wait_after(ex, self._tries)
+                continue
+            filled += count
+            self.position += count
+            self._tries = 0  # what moves is not counted as failing
+        if self.position == self._blob.size:
+            self._check_end()
+        return filled
+
+    def seek(self, position: int) -> None:
+        """Go on from another position."""
+        if position != self.position:
+            self.close()
+            self.position = position
+
+    def close(self) -> None:
+        """Let go of the connection; the next read opens another one."""
+        response, self._response = self._response, None
+        if response:
+            response.close()
+
+    def _read(self, view: memoryview) -> int:
+        clock = self._repository.registry.client.clock
+        clock.check(self._repository.registry.host)
+        if self._response is None:
+            self._response = self._open()
+            self._watched_from = (clock.now(), self.position)
+        self._check_pace(clock.now())
+        count = self._receive(self._response, view)
+        if not count:
+            raise self._failure(Truncated("the blob ended early"))
+        return count
+
+    def _open(self) -> Response:
+        response = self._repository.open_blob(self._blob.digest, offset=self.position)
+        rest = self._blob.size - self.position
+        if response.status == 206:
+            self._check_range(response)
+        elif self.position:
+            self._skip(response, self.position)  # it does not know ranges
+        if response.length is not None and response.length > rest:
+            response.close()
+            raise self._mismatch(f"has {self.position + response.length} bytes")
+        return response
+
+    def _check_range(self, response: Response) -> None:
+        """See that the answer goes on exactly where we are. Source: RFC 9110, section 14.4."""
+        found = _CONTENT_RANGE.match(response.headers.get("content-range", ""))
+        total = found[3] if found else ""
+        goes_on = found and int(found[1]) == self.position and int(found[2]) < self._blob.size
+        if goes_on and total in ("*", str(self._blob.size)):
+            return
+        response.close()
+        raise self._mismatch(f"was continued with the range {response.headers.get('content-range', '')[:100]!r}")
+
+    def _check_pace(self, now: float) -> None:
+        since, position = self._watched_from
+        if now - since < _SLOW_SECONDS:
+            return
+        if self.position - position < _SLOW_BYTES:
+            registry = self._repository.registry
+            detail = f"only {self.position - position} bytes in {now - since:.0f} s"
+            raise ConnectionFailed(registry.host, registry.client.origin.authority, Reason.TIMEOUT, detail)
+        self._watched_from = (now, self.position)
+
+    def _skip(self, response: Response, count: int) -> None:
+        scratch = memoryview(bytearray(min(count, 64 << 10)))
+        while count:
+            got = self._receive(response, scratch[:count])
+            if not got:
+                raise self._failure(Truncated("the blob ended early"))
+            count -= got
+
+    def _receive(self, response: Response, view: memoryview) -> int:
+        try:
+            return response.readinto(view)
+        except (OSError, HttpViolation) as ex:
+            response.close()
+            raise self._failure(ex) from ex
+
+    def _check_end(self) -> None:
+        """See that nothing follows, and give the connection back."""
+        response, self._response = self._response, None
+        if response is None:
+            return
+        surplus = 0
+        try:
+            surplus = response.readinto(memoryview(bytearray(1)))
+        except (OSError, HttpViolation):
+            pass  # all bytes have arrived; how their connection ends does not matter
+        response.close()
+        if surplus:
+            raise self._mismatch("goes on after its last byte")
+
+    def _failure(self, ex: Exception) -> RegistryFailure:
+        return failure(self._repository.registry.host, self._repository.registry.client.origin, ex)
+
+    def _mismatch(self, what: str) -> ContentMismatch:
+        detail = f"the blob {self._blob.digest} {what}; its manifest says {self._blob.size} bytes"
+        return ContentMismatch(self._repository.registry.host, detail)

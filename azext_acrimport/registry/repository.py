@@ -1,0 +1,224 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""A repository of a registry: its manifests, tags and blobs, as the OCI distribution specification lets us ask."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest
+from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
+from azext_acrimport.oci.media_types import ACCEPT
+from azext_acrimport.oci.reference import check_repository
+from azext_acrimport.registry.address import BadUrl, split_url
+from azext_acrimport.registry.client import Answer, Client, OnWait
+from azext_acrimport.registry.connection import Response
+from azext_acrimport.registry.credentials import Credentials
+from azext_acrimport.registry.errors import ContentMismatch, ProtocolError, RegistryError
+from azext_acrimport.registry.retry import Clock, RetryPolicy
+from azext_acrimport.registry.transport import Transport
+from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for
+
+OK = frozenset({200})
+FOUND = frozenset({200, 404})
+# What servers answer that know no HEAD for manifests.
+HEAD_REFUSED = frozenset({400, 405, 501})
+_MAX_TAG_PAGE_BYTES = 16 << 20
+_MAX_TAG_PAGES = 20_000
+_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel\s*=\s*"?next\b', re.IGNORECASE)
+
+
+class Registry:
+    """A registry by its host, as the user wrote it, with the credentials to show it."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        transport: Transport,
+        credentials: Credentials | None = None,
+        policy: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        self.host = host
+        self.transport = transport
+        self.client = Client(host, transport, credentials=credentials, policy=policy, clock=clock, on_wait=on_wait)
+        self.habits: UploadHabits = habits_for(host)
+
+    def stop(self) -> None:
+        """Break off what is under way, in all threads; nothing further is asked of the registry."""
+        self.client.clock.cancelled.set()
+        self.transport.abort()
+
+    def repository(self, name: str) -> Repository:
+        """The repository of this name.
+
+        :raises InvalidReference: it is not a name that a repository can have.
+        """
+        return Repository(self, check_repository(name))
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository. ``actions`` is what the token is asked for: ``pull``, or ``pull,push`` at a target."""
+
+    registry: Registry
+    name: str
+    actions: str = "pull"
+
+    def __str__(self) -> str:
+        return f"{self.registry.host}/{self.name}"
+
+    def to_push(self) -> Repository:
+        """The same repository, to be written to."""
+        return replace(self, actions="pull,push")
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """What this repository's token is for."""
+        return (f"repository:{self.name}:{self.actions}",)
+
+    def digest_of(self, identifier: str) -> str | None:
+        """The digest of the manifest with this tag or digest; None when there is none.
+
+        :raises RegistryFailure: the registry does not tell.
+        """
+        path = self._path("manifests", identifier)
+        answer = self._call("HEAD", path, expect=FOUND | HEAD_REFUSED | {403}, headers={"Accept": ACCEPT})
+        digest = answer.headers.get("docker-content-digest", "")
+        if answer.status == 404:
+            return None
+        if answer.status == 200 and is_digest(digest):
+            return digest
+        # No HEAD, no digest in it, or a refusal whose reason only the answer to a GET can hold.
+        try:
+            return self.manifest(identifier).digest
+        except RegistryError as ex:
+            if ex.status == 404:
+                return None
+            raise
+
+    def manifest(self, identifier: str) -> Manifest:
+        """The manifest with this tag or digest.
+
+        :raises RegistryFailure: it cannot be had, or it is not what its digest says.
+        :raises OciError: it cannot be read.
+        """
+        path = self._path("manifests", identifier)
+        answer = self._call("GET", path, expect=OK, headers={"Accept": ACCEPT}, limit=MAX_MANIFEST_BYTES)
+        named = identifier if is_digest(identifier) else answer.headers.get("docker-content-digest", "")
+        algorithm = algorithm_of(named) if is_digest(named) else "sha256"
+        found = digest_of(answer.content, algorithm)
+        if is_digest(named) and found != named:
+            raise ContentMismatch(self.registry.host, f"the manifest {named} was sent with other content ({found})")
+        return Manifest.parse(answer.content, answer.headers.get("content-type", ""), algorithm=algorithm)
+
+    def put_manifest(self, manifest: Manifest, identifier: str) -> None:
+        """Store the manifest under a tag, or under its own digest.
+
+        :raises RegistryFailure: the registry does not take it, or stored it under another digest.
+        """
+        path = self._path("manifests", identifier)
+        headers = {"Content-Type": manifest.media_type}
+        stored = frozenset({200, 201, 202})
+        answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content)
+        digest = answer.headers.get("docker-content-digest", manifest.digest)
+        if digest != manifest.digest and algorithm_of(digest) == algorithm_of(manifest.digest):
+            detail = f"the registry stored the manifest {manifest.digest} as another one ({digest[:140]})"
+            raise ContentMismatch(self.registry.host, detail)
+
+    def tags(self) -> Iterator[str]:
+        """The tags, page by page; none for a repository that does not exist.
+
+        Source: OCI distribution specification, "Listing Tags"; registries differ in ``Link``, so it is followed as
+        it is sent.
+        """
+        path = f"/v2/{self.name}/tags/list?n=1000"
+        seen: set[str] = set()
+        while path not in seen and len(seen) < _MAX_TAG_PAGES:
+            seen.add(path)
+            answer = self._call("GET", path, expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
+            if answer.status == 404:
+                return
+            yield from _tags_of(answer, self.registry.host)
+            link = _NEXT.search(answer.headers.get("link", ""))
+            if not link:
+                return
+            path = self._next_page(link[1], path)
+        raise ProtocolError(self.registry.host, "the registry's list of tags does not end")
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the blob is there."""
+        return self._call("HEAD", self._path("blobs", digest), expect=FOUND).status == 200
+
+    def open_blob(self, digest: str, *, offset: int = 0) -> Response:
+        """The blob's bytes from ``offset`` on, once: 206 says that they begin there, 200 at the blob's beginning.
+
+        :raises RegistryFailure: they cannot be had.
+        """
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        expect = frozenset({200, 206}) if offset else OK
+        return self.registry.client.open(self._path("blobs", digest), scope=self.scope, expect=expect, headers=headers)
+
+    def start_upload(self, *, mount: str = "", mount_from: str = "") -> UploadSession | None:
+        """Begin an upload; None when the registry has put the blob ``mount`` there from ``mount_from`` instead.
+
+        With the repository's own name for ``mount_from``, one request asks whether the blob is there and begins its
+        upload where it is not. Source: OCI distribution specification, "Mounting a blob from another repository".
+        """
+        query = f"?{urlencode({'mount': mount, 'from': mount_from})}" if mount else ""
+        path = f"/v2/{self.name}/blobs/uploads/"
+        scope = self.scope
+        if mount_from and mount_from != self.name:
+            scope += (f"repository:{mount_from}:pull",)
+        answer = self.registry.client.call("POST", path + query, scope=scope, expect=frozenset({201, 202}))
+        if answer.status == 201:
+            if not mount:
+                raise ProtocolError(self.registry.host, "the registry says that it has a blob that was not sent")
+            return None
+        return UploadSession.from_answer(self.registry.client, self.scope, answer, path)
+
+    def _path(self, kind: str, identifier: str) -> str:
+        return f"/v2/{self.name}/{kind}/{identifier}"
+
+    def _next_page(self, link: str, path: str) -> str:
+        client = self.registry.client
+        try:
+            origin, target = split_url(link, client.origin, path.partition("?")[0])
+        except BadUrl as ex:
+            raise ProtocolError(self.registry.host, f"the registry's list of tags goes on at {ex}") from ex
+        if (origin.host, origin.port) != (client.origin.host, client.origin.port):
+            raise ProtocolError(self.registry.host, f"the registry's list of tags goes on at {origin}")
+        return target
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        expect: frozenset[int],
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        limit: int = 64 << 10,
+    ) -> Answer:
+        return self.registry.client.call(
+            method, path, scope=self.scope, expect=expect, headers=headers, body=body, limit=limit
+        )
+
+
+def _tags_of(answer: Answer, host: str) -> list[str]:
+    try:
+        fields = json.loads(answer.content)
+        listed = fields.get("tags") if isinstance(fields, dict) else None
+    except (ValueError, RecursionError) as ex:
+        raise ProtocolError(host, "the registry's list of tags is not JSON") from ex
+    # Some registries list nulls and digests among the tags: containers/image, docker_image.go.
+    return [tag for tag in listed or [] if isinstance(tag, str) and ":" not in tag] if isinstance(listed, list) else []

@@ -1,0 +1,270 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Uploading one blob: an upload session, and the forms in which registries take the bytes.
+
+Source: OCI distribution specification, "Pushing Blobs". What registries refuse, and the order in which the forms are
+tried, is from reports: see docs/copier.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote
+
+from azext_acrimport.registry.address import Origin
+from azext_acrimport.registry.auth import Scope
+from azext_acrimport.registry.client import Answer, Client
+from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError, RegistryFailure
+from azext_acrimport.registry.transport import Exchange
+
+MIB = 1 << 20
+_TAKEN = frozenset({200, 201, 202, 204})
+_STORED = frozenset({200, 201, 202, 204})
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})\Z")
+_SESSION_GONE = frozenset({400, 404, 405, 410, 416})
+# What says "not in this form" rather than "not at all": ACR 413 and 400, GHCR 416, others 405, 411 and 501.
+_FORM_REFUSED = frozenset({405, 411, 413, 416, 501})
+_FORM_CODES = frozenset({"CONTENT_LENGTH_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
+
+
+class Form(Enum):
+    """How a blob's bytes are sent: all in the closing PUT, all in one PATCH, or in PATCHes of a limited size."""
+
+    PUT = 1
+    PATCH = 2
+    CHUNKS = 3
+
+
+@dataclass
+class UploadHabits:
+    """What a registry takes, as far as we know; what it refuses is remembered for the rest of the run.
+
+    Threads may change it at once: each change only makes it more careful, so the order does not matter.
+    """
+
+    put_limit: int = 1 << 62
+    patch_limit: int = 1 << 62
+    chunk_bytes: int = 16 * MIB
+
+    def form_for(self, size: int) -> Form:
+        """The form for a blob of this size, in bytes."""
+        if size <= self.put_limit:
+            return Form.PUT
+        return Form.PATCH if size <= self.patch_limit else Form.CHUNKS
+
+    def refused(self, form: Form, size: int) -> bool:
+        """Take the next form for blobs of this size from now on; False when there is none left."""
+        if form is Form.PUT:
+            self.put_limit = min(self.put_limit, size - 1)
+        elif form is Form.PATCH:
+            self.patch_limit = min(self.patch_limit, size - 1)
+        elif self.chunk_bytes > MIB:
+            self.chunk_bytes = min(self.chunk_bytes, max(MIB, self.chunk_bytes // 4))
+        else:
+            return False
+        return True
+
+
+def habits_for(host: str) -> UploadHabits:
+    """What is known of a registry before the first upload.
+
+    ACR refuses a PUT of more than some 20 MB with 413 (https://github.com/goharbor/harbor/issues/23015), and takes one
+    streaming PATCH of any size, which is what docker and crane send. GHCR takes chunks of up to 4 MiB
+    (https://github.com/oras-project/rust-oci-client/issues/35) and a PUT of any size.
+    """
+    if ".azurecr." in host:
+        return UploadHabits(put_limit=4 * MIB, chunk_bytes=4 * MIB)
+    if host == "ghcr.io":
+        return UploadHabits(chunk_bytes=4 * MIB)
+    return UploadHabits()
+
+
+def is_form_refused(ex: RegistryFailure) -> bool:
+    """Whether the registry may take the same bytes in another form."""
+    if not isinstance(ex, RegistryError):
+        return False
+    return ex.status in _FORM_REFUSED or (ex.status == 400 and not _FORM_CODES.isdisjoint(ex.codes))
+
+
+class UploadSession:
+    """An upload that a registry has begun. ``location`` moves on with each answer."""
+
+    def __init__(self, client: Client, scope: Scope, location: tuple[Origin, str], min_chunk_bytes: int) -> None:
+        self.min_chunk_bytes = min_chunk_bytes
+        self._client = client
+        self._scope = scope
+        self._location = location
+
+    @staticmethod
+    def from_answer(client: Client, scope: Scope, answer: Answer, path: str) -> UploadSession:
+        """The session that the answer to a POST speaks of.
+
+        :raises ProtocolError: it has no location that can be followed.
+        """
+        location = client.locate(answer.headers.get("location"), path)
+        least = answer.headers.get("oci-chunk-min-length", "")
+        return UploadSession(client, scope, location, int(least[:12]) if least.isdigit() else 0)
+
+    def start_put(self, digest: str, length: int, first: memoryview | bytes = b"") -> Exchange:
+        """Begin the PUT that brings the whole blob (``length`` bytes, of them now the first) and closes the session."""
+        origin, target = self._location
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+        return self._client.start("PUT", (origin, _with_digest(target, digest)), headers, self._scope, first)
+
+    def start_patch(self, offset: int, length: int, first: memoryview, *, ranged: bool) -> Exchange:
+        """Begin a PATCH that brings ``length`` bytes from ``offset`` on; ``ranged`` says so in a header."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+        if ranged:
+            headers["Content-Range"] = f"{offset}-{offset + length - 1}"
+        return self._client.start("PATCH", self._location, headers, self._scope, first)
+
+    def finish_put(self, exchange: Exchange) -> None:
+        """Read the answer to the PUT: the blob is stored.
+
+        :raises RegistryFailure: it is not.
+        """
+        self._client.finish(exchange, self._named("PUT"), _STORED)
+
+    def finish_patch(self, exchange: Exchange) -> None:
+        """Read the answer to a PATCH, and where the session goes on.
+
+        :raises RegistryFailure: the bytes were not taken.
+        """
+        self._follow(self._client.finish(exchange, self._named("PATCH"), _TAKEN).headers)
+
+    def close(self, digest: str) -> None:
+        """Close the session, all bytes having been sent: the blob is stored.
+
+        :raises RegistryFailure: it is not.
+        """
+        exchange = self.start_put(digest, 0)
+        self.finish_put(exchange)
+
+    def received(self) -> int | None:
+        """Ask how many bytes the registry has; None when the session is gone.
+
+        Source: OCI distribution specification, "Resuming a chunked upload": ``Range: 0-0`` is one byte, and some
+        registries also say it for none, so that one byte is sent twice at the worst.
+        """
+        origin, target = self._location
+        if origin != self._client.origin:
+            return None  # no credentials go there, and so no questions
+        expect = frozenset({204, 202, 200}) | _SESSION_GONE
+        answer = self._client.call("GET", target, scope=self._scope, expect=expect)
+        found = _RANGE.match(answer.headers.get("range", "").strip())
+        if answer.status in _SESSION_GONE:
+            return None
+        self._follow(answer.headers)
+        return int(found[1]) + 1 if found and int(found[1]) else 0
+
+    def cancel(self) -> None:
+        """Tell the registry that the upload will not be completed; it need not listen."""
+        origin, target = self._location
+        if origin == self._client.origin:
+            try:
+                self._client.call("DELETE", target, scope=self._scope, expect=_TAKEN | _SESSION_GONE)
+            except RegistryFailure:
+                pass  # sessions end by themselves after some days
+
+    def interrupted(self, detail: str) -> ConnectionFailed:
+        """An error that says that the upload broke off."""
+        return ConnectionFailed(self._client.host, self._location[0].authority, Reason.BROKEN, detail)
+
+    def _follow(self, headers: Mapping[str, str]) -> None:
+        if headers.get("location"):
+            self._location = self._client.locate(headers["location"], self._location[1].partition("?")[0])
+
+    def _named(self, method: str) -> str:
+        origin, target = self._location
+        return f"{method} {origin}{target.partition('?')[0]}"
+
+
+class BlobWriter:
+    """The bytes of one blob on their way into a session, from ``offset`` on, in one of the forms."""
+
+    def __init__(
+        self, session: UploadSession, form: Form, *, digest: str, size: int, offset: int, chunk_bytes: int
+    ) -> None:
+        self._session = session
+        # What was begun as a PUT and broke off goes on as a PATCH: a PUT always brings the whole.
+        self._form = Form.PATCH if form is Form.PUT and offset else form
+        self._ranged = bool(offset) or form is Form.CHUNKS
+        self._digest = digest
+        self._size = size
+        self._position = offset
+        self._chunk_bytes = max(chunk_bytes, session.min_chunk_bytes)
+        self._exchange: Exchange | None = None
+        self._left = 0  # bytes to come in the request that is under way
+
+    def write(self, data: memoryview) -> None:
+        """Send the next bytes.
+
+        :raises RegistryFailure: the registry refused them, or the connection broke.
+        """
+        while len(data):
+            if self._exchange is None:
+                count = self._begin(data)
+            else:
+                count = min(len(data), self._left)
+                self._send(self._exchange, data[:count])
+            data = data[count:]
+            self._position += count
+            self._left -= count
+            if not self._left and self._form is not Form.PUT:
+                self._end_patch()
+
+    def close(self) -> None:
+        """All bytes have been written: store the blob.
+
+        :raises RegistryFailure: it is not stored.
+        """
+        exchange, self._exchange = self._exchange, None
+        if exchange:  # a PUT: a PATCH ends with its last byte
+            self._session.finish_put(exchange)
+        else:
+            self._session.close(self._digest)
+
+    def abort(self) -> None:
+        """Break off the request that is under way, if any."""
+        exchange, self._exchange = self._exchange, None
+        if exchange:
+            exchange.close()
+
+    def _begin(self, data: memoryview) -> int:
+        """Begin a request and send what it takes of the data with it; return how much that was."""
+        rest = self._size - self._position
+        self._left = min(rest, self._chunk_bytes) if self._form is Form.CHUNKS else rest
+        first = data[: self._left]
+        if self._form is Form.PUT:
+            self._exchange = self._session.start_put(self._digest, self._left, first)
+        else:
+            self._exchange = self._session.start_patch(self._position, self._left, first, ranged=self._ranged)
+        return len(first)
+
+    def _send(self, exchange: Exchange, data: memoryview) -> None:
+        """Send the data; raise what the registry says when it answers before it has all."""
+        if not exchange.answered() and exchange.write(data):
+            return
+        self._exchange = None
+        exchange.incomplete = True
+        if self._form is Form.PUT:
+            self._session.finish_put(exchange)
+        else:
+            self._session.finish_patch(exchange)
+        # It says that it is content with a part. Whether it has the rest from elsewhere, its own word will tell later.
+        raise self._session.interrupted("it answered before it had all bytes")
+
+    def _end_patch(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange:
+            self._session.finish_patch(exchange)
+
+
+def _with_digest(target: str, digest: str) -> str:
+    return f"{target}{'&' if '?' in target else '?'}digest={quote(digest, safe=':')}"

@@ -1,0 +1,158 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Moving one blob: source -> check -> target, through one buffer, going on from wherever it breaks off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.registry.download import BlobReader
+from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
+from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.upload import BlobWriter, UploadSession, is_form_refused
+from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
+from azext_acrimport.transfer.verify import Verifier
+
+
+class BlobCopy:
+    """One blob on its way into an upload session that has been begun.
+
+    ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target.
+    """
+
+    def __init__(
+        self,
+        source: Repository,
+        target: Repository,
+        blob: Descriptor,
+        session: UploadSession,
+        *,
+        buffer: memoryview,
+        advanced: Callable[[int], None],
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._blob = blob
+        self._session: UploadSession | None = session
+        self._buffer = buffer
+        self._advanced = advanced
+        self._reader = BlobReader(source, blob)
+        self._verifier = Verifier(blob)
+        self._form = target.registry.habits.form_for(blob.size)
+        self._sent = 0
+
+    def run(self) -> None:
+        """Move the bytes until the target has them all.
+
+        :raises CopyError: it cannot be done; the upload session is given up.
+        """
+        tries = furthest = 0
+        corrupt = False
+        try:
+            while True:
+                try:
+                    self._send_rest()
+                    return
+                except ContentMismatch as ex:
+                    if corrupt:
+                        raise CopyError(
+                            Side.SOURCE, self._source.registry.host, self._source.name, self._blob.digest
+                        ) from ex
+                    corrupt = True  # once may be a bad wire, twice is the source
+                    self._start_over()
+                except RegistryFailure as ex:
+                    tries = 1 if self._sent > furthest else tries + 1
+                    furthest = max(furthest, self._sent)
+                    with blamed_on(Side.TARGET, self._target, self._blob.digest):
+                        if self._recovered(ex, tries):
+                            return
+        except BaseException:  # also when the run is cancelled: nothing half-done is left behind
+            if self._session:
+                self._session.cancel()
+            raise
+        finally:
+            self._reader.close()
+
+    def _send_rest(self) -> None:
+        """Send what the session does not have yet. Failures of the target come out as they are."""
+        if self._session is None:
+            self._session = self._target.start_upload()
+            assert self._session is not None  # without a mount there is always a session
+        writer = BlobWriter(
+            self._session,
+            self._form,
+            digest=self._blob.digest,
+            size=self._blob.size,
+            offset=self._sent,
+            chunk_bytes=self._target.registry.habits.chunk_bytes,
+        )
+        try:
+            while self._verifier.position < self._blob.size:
+                self._forward(writer)
+            self._verifier.check(self._source.registry.host)
+            writer.close()
+        finally:
+            writer.abort()
+
+    def _forward(self, writer: BlobWriter) -> None:
+        with blamed_on(Side.SOURCE, self._source, self._blob.digest):
+            data = self._buffer[: self._reader.fill(self._buffer)]
+        behind = self._sent - self._verifier.position  # bytes that are hashed again, but not sent again
+        self._verifier.update(data)
+        if self._verifier.position == self._blob.size:
+            # Before the last bytes go: a target that never gets them never stores wrong content.
+            self._verifier.check(self._source.registry.host)
+        fresh = data[max(0, behind) :]
+        if len(fresh):
+            writer.write(fresh)
+            self._sent += len(fresh)
+            self._advanced(len(fresh))
+
+    def _recovered(self, ex: RegistryFailure, tries: int) -> bool:
+        """Get ready to go on after a failure of the target; True when the target has the blob after all.
+
+        :raises RegistryFailure: there is nothing more to try.
+        """
+        if is_form_refused(ex) and self._target.registry.habits.refused(self._form, self._blob.size):
+            self._form = self._target.registry.habits.form_for(self._blob.size)
+            self._start_over()
+            return False
+        if not _is_mended_by_asking(ex, tries):
+            self._target.registry.client.wait_after(ex, tries)
+        received = self._session.received() if self._session else None
+        if received is not None and received <= self._blob.size:
+            self._resume(received)
+            return False
+        if self._target.has_blob(self._blob.digest):
+            return True
+        self._start_over()
+        return False
+
+    def _resume(self, received: int) -> None:
+        self._advanced(received - self._sent)
+        self._sent = received
+        self._reader.seek(self._verifier.rewind(min(received, self._verifier.position)))
+
+    def _start_over(self) -> None:
+        if self._session:
+            self._session.cancel()
+        self._session = None
+        self._resume(0)
+
+
+def _is_mended_by_asking(ex: RegistryFailure, tries: int) -> bool:
+    """Whether the next question to the registry mends it without a wait: a token that ended, a session that is gone.
+
+    So may bytes that were damaged on their way to the target, once: they are sent again from the start.
+    """
+    if not isinstance(ex, RegistryError):
+        return False
+    return (
+        (ex.status == 401 and tries == 1)
+        or (ex.status in (404, 410, 416) and tries <= 3)
+        or ("DIGEST_INVALID" in ex.codes and tries == 1)
+    )

@@ -1,0 +1,115 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Runs tasks by priority on a few threads, which are started as they are needed."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from enum import IntEnum
+
+Task = Callable[[], None]
+_STACK_BYTES = 512 << 10  # the default of 8 MiB is address space only, but some limits count it
+
+
+class Priority(IntEnum):
+    """What goes first. Manifests open up further work or complete an image; blobs fill the time between."""
+
+    PUT_MANIFEST = 0
+    GET_MANIFEST = 1
+    BIG_BLOB = 2
+    SMALL_BLOB = 3
+
+
+class Executor:
+    """A pool of at most ``workers`` threads, of which at most ``bulk_workers`` move big blobs at a time.
+
+    Tasks may submit further tasks. The first exception that leaves a task stops the pool.
+    """
+
+    def __init__(self, *, workers: int, bulk_workers: int) -> None:
+        self._workers = workers
+        self._bulk_workers = bulk_workers
+        self._condition = threading.Condition()
+        self._queues: dict[Priority, list[tuple[int, int, Task]]] = {priority: [] for priority in Priority}
+        self._count = 0
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._running = 0
+        self._bulk_running = 0
+        self._stopped = False
+        self._failure: BaseException | None = None
+
+    def submit(self, priority: Priority, task: Task, *, size: int = 0) -> None:
+        """Queue a task. Of two with the same priority the larger goes first."""
+        with self._condition:
+            self._count += 1
+            heapq.heappush(self._queues[priority], (-size, self._count, task))
+            if self._idle:
+                self._condition.notify()
+            elif len(self._threads) < self._workers:
+                self._start_thread()
+
+    def run(self) -> None:
+        """Wait until every task is done; raise the exception that stopped the pool, if one did."""
+        with self._condition:
+            while not self._stopped and (self._running or any(self._queues.values())):
+                self._condition.wait(1.0)  # with a limit, so that Ctrl-C gets through on every platform
+        if self._failure:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Start no further task, and wait for those under way."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _start_thread(self) -> None:
+        previous = threading.stack_size(_STACK_BYTES)
+        try:
+            thread = threading.Thread(target=self._work, name=f"acrx-{len(self._threads)}", daemon=True)
+            thread.start()
+        finally:
+            threading.stack_size(previous)
+        self._threads.append(thread)
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                taken = self._take()
+            if taken is None:
+                return
+            priority, task = taken
+            try:
+                task()
+            except BaseException as ex:  # noqa: BLE001 - handed to run(), which raises it
+                with self._condition:
+                    self._failure = self._failure or ex
+                    self._stopped = True
+            with self._condition:
+                self._running -= 1
+                self._bulk_running -= priority is Priority.BIG_BLOB
+                self._condition.notify_all() if self._is_over() else self._condition.notify()
+
+    def _take(self) -> tuple[Priority, Task] | None:
+        """The next task, waiting for one; None when there will be no more. Called under the lock."""
+        while not self._stopped:
+            for priority, queue in self._queues.items():
+                if not queue or (priority is Priority.BIG_BLOB and self._bulk_running >= self._bulk_workers):
+                    continue
+                self._running += 1
+                self._bulk_running += priority is Priority.BIG_BLOB
+                return priority, heapq.heappop(queue)[2]
+            self._idle += 1
+            self._condition.wait()
+            self._idle -= 1
+        return None
+
+    def _is_over(self) -> bool:
+        return self._stopped or not (self._running or any(self._queues.values()))

@@ -1,0 +1,247 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What is to be moved: manifests and blobs at their targets, who waits for whom, and how it stands.
+
+No I/O in here, and no locks: the copier asks and tells under its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Union
+
+from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.oci.errors import InvalidManifest
+from azext_acrimport.oci.manifest import Manifest
+from azext_acrimport.registry.repository import Repository
+from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
+
+MAX_DEPTH = 8  # indexes in indexes; real ones go two deep
+MAX_NODES = 100_000  # manifests and blobs below one root: bounds what a hostile index makes us do
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an image goes: a repository, and the tags that will name it there (none: the manifest only)."""
+
+    repository: Repository
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Root:
+    """An image to copy: the manifest ``identifier`` (a tag or digest) of the source with all that is below it."""
+
+    source: Repository
+    identifier: str
+    targets: tuple[Target, ...]
+    force: bool = False
+
+
+@dataclass(eq=False)
+class Tally:
+    """How one root stands: what was done for it, what is still to do, and why it failed if it did."""
+
+    root: Root
+    digest: str = ""
+    media_type: str = ""
+    waiting_for: int = 0
+    nodes: int = 0
+    manifests_copied: int = 0
+    manifests_existing: int = 0
+    blobs: dict[BlobOutcome, int] = field(default_factory=lambda: dict.fromkeys(BlobOutcome, 0))
+    bytes_copied: int = 0
+    failure: Exception | None = None
+
+    @property
+    def result(self) -> CopyResult:
+        """What the copy of this root did."""
+        counts = self.blobs
+        return CopyResult(
+            digest=self.digest,
+            media_type=self.media_type,
+            manifests=Count(copied=self.manifests_copied, existing=self.manifests_existing),
+            blobs=Count(counts[BlobOutcome.COPIED], counts[BlobOutcome.MOUNTED], counts[BlobOutcome.EXISTING]),
+            bytes_copied=self.bytes_copied,
+        )
+
+
+@dataclass(eq=False)
+class BlobNode:
+    """A blob that is to be in a target repository."""
+
+    source: Repository
+    target: Repository
+    blob: Descriptor
+    tally: Tally
+    mount_from: str = ""
+    done: bool = False
+    parents: list[ManifestNode] = field(default_factory=list)
+    followers: list[BlobNode] = field(default_factory=list)  # the same blob for other repositories of the registry
+
+
+@dataclass(eq=False)
+class ManifestNode:
+    """A manifest that is to be in a target repository, after everything that it refers to."""
+
+    source: Repository
+    target: Repository
+    digest: str
+    tally: Tally
+    depth: int
+    tags: tuple[str, ...] = ()
+    checks_target: bool = True  # whether it may be there already
+    manifest: Manifest | None = None
+    waiting_for: int = 0
+    done: bool = False
+    parents: list[ManifestNode] = field(default_factory=list)
+    roots: list[Tally] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return all(parent.failed for parent in self.parents) and all(tally.failure for tally in self.roots)
+
+
+Node = Union[ManifestNode, BlobNode]
+_Key = tuple[str, str, str]
+
+
+class Graph:
+    """All nodes of a run, each manifest and each blob once for each repository that it goes to."""
+
+    def __init__(self) -> None:
+        self._manifests: dict[_Key, ManifestNode] = {}
+        self._blobs: dict[_Key, BlobNode] = {}
+        self._by_registry: dict[tuple[str, str], BlobNode] = {}
+
+    def add_root(self, tally: Tally, target: Target, *, checks_target: bool) -> ManifestNode | None:
+        """Want the root's manifest at the target; None when it is on its way there and will be waited for."""
+        tally.waiting_for += 1
+        key = _key(target.repository, f"{tally.digest} {' '.join(target.tags)}")
+        known = self._manifests.get(key)
+        if known and not known.done:
+            known.roots.append(tally)
+            return None
+        node = ManifestNode(tally.root.source, target.repository, tally.digest, tally, 0, target.tags, checks_target)
+        node.roots.append(tally)
+        self._manifests[key] = node
+        return node
+
+    def add_manifest(self, parent: ManifestNode, child: Descriptor) -> ManifestNode | None:
+        """Want a manifest below its index; None when it is there or on its way.
+
+        :raises InvalidManifest: that would go too deep, or be too much.
+        """
+        if parent.depth >= MAX_DEPTH:
+            raise InvalidManifest(f"indexes are nested more than {MAX_DEPTH} deep")
+        self._count(parent.tally)
+        key = _key(parent.target, child.digest)
+        node = self._manifests.get(key)
+        if node is None:
+            node = ManifestNode(parent.source, parent.target, child.digest, parent.tally, parent.depth + 1)
+            self._manifests[key] = node
+            _wait(parent, node)
+            return node
+        if not node.done:
+            _wait(parent, node)
+        return None
+
+    def add_blob(self, parent: ManifestNode, blob: Descriptor) -> BlobNode | None:
+        """Want a blob below its manifest; None when it is there, on its way, or will follow its way elsewhere.
+
+        :raises InvalidManifest: there are too many, or its size is told in two ways.
+        """
+        self._count(parent.tally)
+        key = _key(parent.target, blob.digest)
+        known = self._blobs.get(key)
+        if known:
+            if known.blob.size != blob.size:
+                raise InvalidManifest(f"the blob {blob.digest} is said to have {known.blob.size} and {blob.size} bytes")
+            if not known.done:
+                _wait(parent, known)
+            return None
+        node = BlobNode(parent.source, parent.target, blob, parent.tally)
+        self._blobs[key] = node
+        _wait(parent, node)
+        return self._route(node)
+
+    def finish(self, node: Node) -> tuple[list[ManifestNode], list[BlobNode]]:
+        """The node is at its target; return the manifests that can be put now, and the blobs that can be mounted."""
+        node.done = True
+        ready = []
+        for parent in node.parents:
+            parent.waiting_for -= 1
+            if not parent.waiting_for:
+                ready.append(parent)
+        if isinstance(node, ManifestNode):
+            for tally in node.roots:
+                tally.waiting_for -= 1
+            return ready, []
+        followers, node.followers = node.followers, []
+        for follower in followers:
+            follower.mount_from = node.target.name
+        return ready, followers
+
+    def fail(self, node: Node, ex: Exception) -> list[BlobNode]:
+        """The node cannot be had, nor what waits for it; return the blobs that must now find their own way."""
+        followers: list[BlobNode] = []
+        if isinstance(node, BlobNode):
+            self._by_registry.pop((node.target.registry.host, node.blob.digest), None)
+            self._blobs.pop(_key(node.target, node.blob.digest), None)
+            followers, node.followers = node.followers, []
+            for follower in followers[:1]:
+                self._by_registry[follower.target.registry.host, follower.blob.digest] = follower
+                follower.followers = followers[1:]
+        for above in _ancestors(node):
+            for tally in above.roots:
+                tally.failure = tally.failure or ex
+        return followers[:1]
+
+    def _route(self, node: BlobNode) -> BlobNode | None:
+        """Let the blob come from another repository of the same registry, if it is there or on its way there."""
+        registry = node.target.registry.host
+        if node.source.registry.host == registry:
+            node.mount_from = node.source.name
+            return node
+        first = self._by_registry.setdefault((registry, node.blob.digest), node)
+        if first is node:
+            return node
+        if first.done:
+            node.mount_from = first.target.name
+            return node
+        first.followers.append(node)
+        return None
+
+    @staticmethod
+    def _count(tally: Tally) -> None:
+        tally.nodes += 1
+        if tally.nodes > MAX_NODES:
+            raise InvalidManifest(f"the image refers to more than {MAX_NODES} manifests and blobs")
+
+
+def _wait(parent: ManifestNode, child: Node) -> None:
+    parent.waiting_for += 1
+    child.parents.append(parent)
+
+
+def _key(target: Repository, name: str) -> _Key:
+    return target.registry.host, target.name, name
+
+
+def _ancestors(node: Node) -> Iterator[ManifestNode]:
+    """The manifests that wait for the node, and itself if it is one."""
+    seen: set[int] = set()
+    todo: list[Node] = [node]
+    while todo:
+        each = todo.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, ManifestNode):
+            yield each
+        todo += each.parents
