@@ -198,7 +198,7 @@ def test_restricted_target_that_trusts_services(world: World, importer: Importer
 
     importer("--name", target.name, "--source", "docker.io/library/hello-world:latest")
 
-    assert_holds(target.store, "hello-world", image, tags=["latest"])
+    assert_holds(target.store, "library/hello-world", image, tags=["latest"])
 
 
 def test_restricted_target_that_trusts_no_services(world: World, az: SignedInAz) -> None:
@@ -214,7 +214,7 @@ def test_restricted_target_that_trusts_no_services(world: World, az: SignedInAz)
     assert reason in done.stderr
     assert (done.json["route"], done.json["fallback"]) == ("local", False)
     assert reason in done.json["reason"]
-    assert_holds(target.store, "hello-world", image, tags=["latest"])
+    assert_holds(target.store, "library/hello-world", image, tags=["latest"])
 
 
 def test_restricted_source_that_trusts_services(world: World, importer: Importer) -> None:
@@ -286,7 +286,7 @@ def test_an_identity_that_may_read_and_push_but_not_import(world: World, az: Sig
 
     assert (done.json["route"], done.json["fallback"]) == ("local", True)
     assert "importImage" in done.stderr
-    assert_holds(target.store, "hello-world", image, tags=["latest"])
+    assert_holds(target.store, "library/hello-world", image, tags=["latest"])
 
 
 def test_an_identity_that_may_only_push(world: World, az: SignedInAz) -> None:
@@ -298,7 +298,7 @@ def test_an_identity_that_may_only_push(world: World, az: SignedInAz) -> None:
     done = az("acrx", "import", *arguments, principal="push-only")
 
     assert (done.json["route"], done.json["fallback"]) == ("local", False)
-    assert_holds(target.store, "hello-world", image, tags=["latest"])
+    assert_holds(target.store, "library/hello-world", image, tags=["latest"])
 
 
 @pytest.mark.parametrize("via", ["service", "local"])
