@@ -48,13 +48,22 @@ def given_credentials(username: str | None, password: str, *, is_acr: bool) -> C
 def signed_in_identity(cli_ctx: Any, subscription: str | None = None) -> EntraIdentity:
     """The identity of ``az login``, in the tenant of the subscription."""
 
+    audiences = audiences_of(cli_ctx)
+
     def get_token(audience: str) -> EntraToken:
         from azure.cli.core._profile import Profile
+        from azure.cli.core.azclierror import AuthenticationError
 
-        token, _, tenant = Profile(cli_ctx=cli_ctx).get_raw_token(resource=audience, subscription=subscription)
+        try:
+            token, _, tenant = Profile(cli_ctx=cli_ctx).get_raw_token(resource=audience, subscription=subscription)
+        except AuthenticationError as ex:
+            if audience == audiences[-1]:
+                raise
+            logger.debug("Entra gives no token for %s: %s", audience, ex)
+            return get_token(audiences[-1])
         return EntraToken(token[1], tenant)
 
-    return EntraIdentity(get_token, audiences_of(cli_ctx))
+    return EntraIdentity(get_token, audiences)
 
 
 def audiences_of(cli_ctx: Any) -> tuple[str, ...]:

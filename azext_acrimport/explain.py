@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
 from azext_acrimport.oci.errors import OciError, UnsupportedManifest
-from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError, RegistryFailure
+from azext_acrimport.registry.errors import ConnectionFailed, OutOfTime, Reason, RegistryError, RegistryFailure
 from azext_acrimport.transfer.errors import CopyError, Side
 
 _CLIENT_IP = re.compile(r"client with IP '([^']+)' is not allowed access")
@@ -59,6 +59,9 @@ def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
         return Shown("ValidationError", f"Cannot import {_named(ex)}: {cause}", (advice,))
     if isinstance(cause, OciError):
         return Shown("ValidationError", f"Cannot import {_named(ex)}: {cause}")
+    if isinstance(cause, OutOfTime):
+        advice = "Run the command again: what has been copied is not copied twice."
+        return Shown("AzureResponseError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
     if isinstance(cause, RegistryFailure):  # content that does not match its digest, answers that make no sense
         advice = "Run the command again; if it stays, the registry or a proxy before it is at fault."
         return Shown("AzureResponseError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))

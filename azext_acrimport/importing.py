@@ -37,22 +37,15 @@ class ImportRefused(Exception):
         return self.message
 
 
-def import_image(client: Any, target: ResourceId, body: Mapping[str, Any], *, follow: Follow, no_wait: bool) -> States:
-    """Have the service import an image; return the last states of the image's manifests that it told of.
+def import_image(client: Any, target: ResourceId, body: Mapping[str, Any], *, follow: Follow, no_wait: bool) -> None:
+    """Have the service import an image, and wait for it unless ``no_wait``: then it has only been accepted.
 
-    ``follow`` gets the states (``repository@digest`` to ``Pending``, ``Succeeded``...) with each answer, on a thread
-    of the SDK's. With ``no_wait`` the operation has only been accepted.
+    ``follow`` gets the states of the image's manifests (``repository@digest`` to ``Pending``, ``Succeeded``...) with
+    each answer, on a thread of the SDK's.
 
     :raises ImportRefused: the service refused or failed.
     """
     from azure.core.exceptions import HttpResponseError
-
-    seen: dict[str, str] = {}
-
-    def observe(states: States) -> None:
-        seen.clear()
-        seen.update(states)
-        follow(states)
 
     try:
         # The body goes as bytes, the one form that every version of the SDK passes on unchanged.
@@ -61,17 +54,16 @@ def import_image(client: Any, target: ResourceId, body: Mapping[str, Any], *, fo
             target.name,
             json.dumps(body).encode(),
             content_type="application/json",
-            polling=False if no_wait else _polling(observe),
+            polling=False if no_wait else _polling(follow),
         )
         while not no_wait and not poller.done():
             poller.wait(_WAIT_SECONDS)
         poller.result()
     except HttpResponseError as ex:
         raise _refused(ex) from ex
-    return seen
 
 
-def _polling(observe: Follow) -> Any:
+def _polling(follow: Follow) -> Any:
     from azure.mgmt.core.polling.arm_polling import ARMPolling
 
     class FollowedPolling(ARMPolling):  # type: ignore[misc]
@@ -79,7 +71,7 @@ def _polling(observe: Follow) -> Any:
 
         def update_status(self) -> None:
             super().update_status()
-            observe(_states(self._pipeline_response.http_response))
+            follow(_states(self._pipeline_response.http_response))
 
     return FollowedPolling(POLL_SECONDS)
 

@@ -195,11 +195,8 @@ def _not_in_arm(target: NetworkFacts) -> str:
 
 def _service_reason(target: NetworkFacts, source: NetworkFacts) -> str:
     if not target.restricted and not source.restricted:
-        return (
-            "the network settings of both registries let the service by"
-            if source.is_acr
-            else (f"the network settings of target {target.name} let the service by")
-        )
+        known = source.is_acr and source.in_arm
+        return f"the network settings of {'both registries' if known else f'target {target.name}'} let the service by"
     passed = " and ".join(
         f"{side} {facts.name}" for side, facts in (("target", target), ("source", source)) if facts.restricted
     )

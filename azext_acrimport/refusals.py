@@ -177,7 +177,7 @@ _RULES = (
         "the service cannot reach its host",
     ),
     # https://github.com/Azure/acr/issues/632
-    _rule(r"Error copying blobs", Kind.OPAQUE, "", "the service does not say why"),
+    _rule(r"Error copying blobs", Kind.OPAQUE, "", "copying blobs broke off, and the service does not say why"),
 )
 
 _BY_STATUS = {
