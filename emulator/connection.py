@@ -177,6 +177,7 @@ class Connection:
         try:
             response = self._answer(app, request, action)
             keep_alive = self._settle(body, request) and keep_alive
+            entry.received_bytes = body.received  # before the answer: a client that has it may look at the log
             keep_alive = self._send(request, response, entry, keep_alive=keep_alive) and keep_alive
         except wire.BadRequest as ex:
             return self._refuse(_plain_text(400, f"Bad request: {ex}."))

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from emulator.store import Repository, digest_of
+from emulator.store import CHUNK_BYTES, Repository, digest_of
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -93,7 +93,8 @@ class Artifact:
 
 def blob(size: int, seed: object = 0) -> bytes:
     """Bytes that do not compress, the same for the same size and seed."""
-    return random.Random(f"{seed}/{size}").randbytes(size)
+    generator = random.Random(f"{seed}/{size}")
+    return b"".join(generator.randbytes(min(CHUNK_BYTES, size - start)) for start in range(0, size, CHUNK_BYTES))
 
 
 def describe(content: bytes, media_type: str, **extra: Any) -> dict[str, Any]:
