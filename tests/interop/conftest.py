@@ -6,18 +6,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
 import pytest
+
+from emulator.content import Artifact
 
 _START_SECONDS = 30
 _SKOPEO_SECONDS = 120
@@ -51,9 +55,37 @@ class DockerRegistry:
     host: str
     root: Path
 
-    def blob_digests(self) -> set[str]:
-        """The digests of everything in its storage, manifests included."""
-        return {f"sha256:{path.name}" for path in self.root.glob("docker/registry/v2/blobs/sha256/*/*")}
+    def contents(self) -> dict[str, bytes]:
+        """Everything in its storage by digest, manifests included, straight from the disk."""
+        blobs = self.root.glob("docker/registry/v2/blobs/sha256/*/*/data")
+        return {f"sha256:{path.parent.name}": path.read_bytes() for path in blobs}
+
+    def put(self, image: Artifact, name: str, *tags: str) -> None:
+        """Push an image as any client does: blobs first, then manifests, children before parents, then the tags."""
+        host, _, port = self.host.partition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        with contextlib.closing(connection):
+            for digest, content in image.all_blobs.items():
+                upload = _send(connection, "POST", f"/v2/{name}/blobs/uploads/", 202)
+                separator = "&" if "?" in upload else "?"
+                _send(
+                    connection, "PUT", f"{upload}{separator}digest={digest}", 201, content, "application/octet-stream"
+                )
+            for part in image.walk():
+                references = [part.digest, *tags] if part is image else [part.digest]
+                for reference in references:
+                    _send(connection, "PUT", f"/v2/{name}/manifests/{reference}", 201, part.manifest, part.media_type)
+
+
+def _send(
+    connection: http.client.HTTPConnection, method: str, url: str, status: int, body: bytes = b"", kind: str = ""
+) -> str:
+    """Send a request, check the answer's status, and return its Location."""
+    connection.request(method, url, body, {"Content-Type": kind} if kind else {})
+    response = connection.getresponse()
+    answer = response.read()
+    assert response.status == status, f"{method} {url}: {response.status} {answer!r}"
+    return response.getheader("Location", "")
 
 
 def _start(program: str, directory: Path, extra: str = "") -> tuple[subprocess.Popen[bytes], DockerRegistry]:
@@ -133,18 +165,24 @@ class Skopeo:
         """Return the bytes of an image's manifest."""
         return self.run("inspect", "--raw", "--tls-verify=false", *options, f"docker://{image}")
 
-    def tags(self, repository: str) -> Sequence[str]:
+    def tags(self, repository: str) -> list[str]:
         """Return the tags of a repository."""
         listing = json.loads(self.run("list-tags", "--tls-verify=false", f"docker://{repository}"))
         return sorted(listing["Tags"])
 
-    def pull(self, image: str, name: str) -> set[str]:
-        """Copy an image with all its platforms into a directory and return the digests of the blobs in it."""
-        directory = self.directory / name
-        self.run(
-            "--insecure-policy", "copy", "--all", "--src-tls-verify=false", f"docker://{image}", f"dir:{directory}"
-        )
-        return {f"sha256:{path.name}" for path in directory.iterdir() if re.fullmatch("[0-9a-f]{64}", path.name)}
+    def pull(self, image: str) -> dict[str, bytes]:
+        """Copy an image with all its platforms into a directory and return what it put there, blobs by digest.
+
+        The image's own manifest is there as ``manifest.json``, those below it under their digests.
+        """
+        directory = self.directory / "pulled"
+        source = f"docker://{image}"
+        self.run("--insecure-policy", "copy", "--all", "--src-tls-verify=false", source, f"dir:{directory}")
+        pulled = {}
+        for path in directory.iterdir():
+            name = path.name.removesuffix(".manifest.json")
+            pulled[f"sha256:{name}" if re.fullmatch("[0-9a-f]{64}", name) else name] = path.read_bytes()
+        return pulled
 
 
 @pytest.fixture
