@@ -41,7 +41,8 @@ def load_arguments(self: Any, _: Any) -> None:
         )
         c.argument("force", action="store_true", help="Overwrite existing tags.")
         c.argument(
-            "no_wait",
+            "return_at_once",  # the core keeps the name no_wait for commands that never have a result with it
+            options_list=["--no-wait"],
             action="store_true",
             help="Return once the service has accepted the import. Failures are not shown then. "
             "A copy from this machine always runs to its end.",

@@ -81,10 +81,10 @@ class CopyTally:
         """Everything in one line: blobs, bytes, rate and time left."""
         with self._lock:
             rate = self._rate()
-            parts = [
-                f"{self._blobs_done} of {self._blobs} blobs",
-                f"{format_bytes(self._bytes_done)} of {format_bytes(self._bytes)}",
-            ]
+            parts = ["reading the image"]
+            if self._blobs:
+                done = f"{format_bytes(self._bytes_done)} of {format_bytes(self._bytes)}"
+                parts = [f"{self._blobs_done} of {self._blobs} blobs", done]
             if rate > 0:
                 parts.append(f"{format_bytes(rate)}/s")
                 parts.append(f"{format_seconds((self._bytes - self._bytes_done) / rate)} left")

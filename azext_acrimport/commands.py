@@ -15,5 +15,4 @@ from azext_acrimport._format import import_table
 def load_command_table(self: Any, _: Any) -> None:
     """Register the commands."""
     with self.command_group("acrx", is_preview=True) as group:
-        # --no-wait is an argument like any other: supports_no_wait would take the result of the local route away.
         group.custom_command("import", "import_image", table_transformer=import_table)

@@ -55,7 +55,7 @@ def import_image(
     resource_group_name: str | None = None,
     repository: list[str] | None = None,
     force: bool = False,
-    no_wait: bool = False,
+    return_at_once: bool = False,
     via: str | None = None,
 ) -> dict[str, Any] | None:
     """Import an image by the route that the registries' network settings allow."""
@@ -70,7 +70,7 @@ def import_image(
         directory = open_directory(cmd.cli_ctx)
         target = find_target(directory, name, resource_group_name)
         source, image = find_source(directory, given, around[0].acr_suffix)
-        around[0] = _surroundings(around[0], directory, target, source)
+        around[0] = _surroundings(around[0], directory, target, source, given.has_credentials)
         images = Images.of(image, target_tags or [], repository or [], force=force)
         order = Order(cmd.cli_ctx, target, source, images, source_registry_username, source_registry_password)
 
@@ -78,7 +78,7 @@ def import_image(
             target.facts, source.facts, via=chosen, via_origin=origin, same_registry=source.host == target.host
         )
         _announce(plan)
-        return _run(order, plan, no_wait=no_wait, started=started)
+        return _run(order, plan, no_wait=return_at_once, started=started)
 
 
 def acr_suffix(cli_ctx: Any) -> str | None:
@@ -92,9 +92,11 @@ def acr_suffix(cli_ctx: Any) -> str | None:
     return f".{suffix.lstrip('.').lower()}" if suffix else None
 
 
-def _surroundings(before: Surroundings, directory: Directory, target: Endpoint, source: Endpoint) -> Surroundings:
+def _surroundings(
+    before: Surroundings, directory: Directory, target: Endpoint, source: Endpoint, credentials_given: bool
+) -> Surroundings:
     unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
-    return Surroundings(before.acr_suffix, unread, directory.current_subscription)
+    return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given)
 
 
 def _announce(plan: Plan) -> None:
@@ -184,6 +186,8 @@ def _cured_here(order: Order, refusal: Refusal) -> bool:
 
 def _why_here(order: Order, refusal: Refusal) -> str:
     side = {"source": f"source {order.source.facts.name}: ", "target": f"target {order.target.facts.name}: "}
+    if refusal.kind is Kind.CREDENTIALS:
+        return f"{side['source']}it asks for credentials, and those that this machine has are not for the service"
     return f"{side.get(refusal.side, '')}{refusal.meaning}"
 
 

@@ -32,12 +32,14 @@ class Surroundings:
     """What the explanation of an error draws on.
 
     ``acr_suffix`` is that of the cloud's login servers; ``unread`` are the hosts of registries that Azure Resource
-    Manager did not show to the signed-in identity, each with the subscription that was searched first.
+    Manager did not show to the signed-in identity, in the ``subscription`` nor another; ``credentials_given`` says
+    whether the source was shown credentials of its own.
     """
 
     acr_suffix: str | None = None
     unread: tuple[str, ...] = ()
     subscription: str = ""
+    credentials_given: bool = False
 
     def acr_name(self, host: str) -> str | None:
         """The registry's name for ``az acr``, where the host is a login server."""
@@ -56,9 +58,9 @@ def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
         return Shown("AzureConnectionError", f"Cannot reach {_named(ex)}: {cause}", _CONNECTION_ADVICE[cause.reason])
     if isinstance(cause, UnsupportedManifest):
         advice = "Pull the image with an old client, push it again to convert it, and import the result."
-        return Shown("ValidationError", f"Cannot import {_named(ex)}: {cause}", (advice,))
+        return Shown("ValidationError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
     if isinstance(cause, OciError):
-        return Shown("ValidationError", f"Cannot import {_named(ex)}: {cause}")
+        return Shown("ValidationError", f"{_verb(ex.side)} {_named(ex)}: {cause}")
     if isinstance(cause, OutOfTime):
         advice = "Run the command again: what has been copied is not copied twice."
         return Shown("AzureResponseError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
@@ -79,7 +81,7 @@ def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[
     if client and name:
         return firewall_advice(name, client.group(1))
     if cause.status in (401, 403):
-        return _rights_advice(ex, name)
+        return _rights_advice(ex, name, around.credentials_given)
     if cause.status == 404:
         return _missing_advice(ex, name)
     if cause.status == 405 and name:
@@ -100,13 +102,15 @@ def firewall_advice(name: str, address: str) -> tuple[str, ...]:
     )
 
 
-def _rights_advice(ex: CopyError, name: str | None) -> tuple[str, ...]:
+def _rights_advice(ex: CopyError, name: str | None, credentials_given: bool) -> tuple[str, ...]:
     if ex.side is Side.TARGET:
         return (
             f"The signed-in identity (az account show) needs AcrPush on {name or ex.registry},",
             "or Container Registry Repository Writer where the registry uses ABAC.",
             "A new assignment takes up to ten minutes to count.",
         )
+    if credentials_given:
+        return ("Check the source's credentials (--username, --password), and that its repository exists.",)
     if name:
         return (
             f"The signed-in identity (az account show) needs AcrPull on {name};",
@@ -144,20 +148,33 @@ def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
     cause, name = ex.__cause__, around.acr_name(ex.registry)
     if not name or ex.registry not in around.unread:
         return None
-    gone = isinstance(cause, ConnectionFailed) and cause.reason in (Reason.DNS, Reason.PROXY)
-    refused = isinstance(cause, RegistryError) and cause.status in (401, 403) and not _CLIENT_IP.search(cause.message)
-    if not gone and not refused:
+    hidden = (
+        f"Azure Resource Manager does not show it to the signed-in identity in subscription {around.subscription} "
+        "or another of the tenant"
+    )
+    if isinstance(cause, ConnectionFailed) and cause.reason in (Reason.DNS, Reason.PROXY):
+        message = f"Cannot find {ex.side.value} registry {name}: {hidden}, and there is no way to {cause}."
+        return Shown("ResourceNotFoundError", message, _unknown_advice(ex.side, name))
+    if ex.side is Side.SOURCE and around.credentials_given:
         return None
-    return Shown(
-        "ResourceNotFoundError",
-        f"Cannot find {ex.side.value} registry {name}: Azure Resource Manager does not show it to the signed-in "
-        f"identity in subscription {around.subscription} or another of the tenant, and {ex.registry} "
-        f"{'cannot be reached' if gone else 'does not let the identity in'} ({cause}).",
-        (
-            'Check the name: az acr list --query "[].name"; and the subscription: az account set -s SUBSCRIPTION',
-            "AcrPush or AcrPull alone cannot read a registry in Azure Resource Manager, which the service route needs:",
-            f"Reader on {name} adds that, Container Registry Data Importer and Data Reader the right to import.",
-        ),
+    if isinstance(cause, RegistryError) and cause.status in (401, 403) and not _CLIENT_IP.search(cause.message):
+        message = f"{_verb(ex.side)} {_named(ex)}: {hidden}, and the registry does not let it in ({cause})."
+        return Shown(_KINDS[cause.status], message, _unknown_advice(ex.side, name))
+    return None
+
+
+def _unknown_advice(side: Side, name: str) -> tuple[str, ...]:
+    names = 'Check the name: az acr list --query "[].name"; and the subscription: az account set -s SUBSCRIPTION'
+    if side is Side.SOURCE:
+        return (
+            names,
+            f"Without credentials, the signed-in identity needs AcrPull on {name}.",
+            "A registry of another tenant needs its own: --username and --password, or a token as --password alone.",
+        )
+    return (
+        names,
+        "AcrPush alone is enough for a copy from here, but cannot read the registry in Azure Resource Manager:",
+        f"Reader on {name} adds that, and Container Registry Data Importer and Data Reader the service route.",
     )
 
 
@@ -167,7 +184,7 @@ def _named(ex: CopyError) -> str:
 
 
 def _verb(side: Side) -> str:
-    return "Cannot read" if side is Side.SOURCE else "Cannot write to"
+    return "Cannot import from" if side is Side.SOURCE else "Cannot import into"
 
 
 _KINDS = {

@@ -19,6 +19,7 @@ from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.transport import TransportSettings
 from azext_acrimport.request import Images
 from azext_acrimport.resolve import Endpoint
+from azext_acrimport.transfer.events import Waiting
 from azext_acrimport.transfer.result import CopyResult
 
 
@@ -55,12 +56,21 @@ def copy_from_here(
 
     reference = Reference.within(source.host, images.source)
     tally = CopyTally()
+
+    def waits(host: str, seconds: float, cause: str) -> None:
+        tally.observe(Waiting(host, seconds, cause))
+
     with Transport(transport_settings()) as transport, Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)):
-        to = Registry(target.host, transport=transport, credentials=signed_in_identity(cli_ctx, target.subscription))
+        to = Registry(
+            target.host,
+            transport=transport,
+            credentials=signed_in_identity(cli_ctx, target.subscription),
+            on_wait=waits,
+        )
         # One registry object for both sides lets the copier mount blobs instead of moving them.
         same = source.host == target.host and not password
         shown = None if same else source_credentials(cli_ctx, source, reference.repository, username, password)
-        origin = to if same else Registry(reference.registry, transport=transport, credentials=shown)
+        origin = to if same else Registry(reference.registry, transport=transport, credentials=shown, on_wait=waits)
         root = Root(
             source=origin.repository(reference.repository),
             identifier=reference.identifier,
