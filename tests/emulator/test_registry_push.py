@@ -293,6 +293,9 @@ class TestManifests:
     def test_wrong_digest(self, client: Client) -> None:
         assert put(client, content.image(), f"sha256:{'0' * 64}") == (400, "DIGEST_INVALID")
 
+    def test_malformed_tag(self, client: Client) -> None:
+        assert put(client, content.index(), ".tag") == (400, "TAG_INVALID")
+
     @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]"])
     def test_no_manifest(self, client: Client, body: bytes) -> None:
         answer = client("PUT", "/v2/app/manifests/v1", body, {"Content-Type": OCI_MANIFEST})
@@ -335,6 +338,12 @@ class TestDelete:
     def test_manifest(self, client: Client, repository: Repository) -> None:
         assert client("DELETE", f"/v2/app/manifests/{self.image.digest}").status == 202
         assert (repository.tags, repository.manifests) == ({}, {})
+
+    def test_manifest_is_gone_from_the_lists(self, client: Client) -> None:
+        client("DELETE", f"/v2/app/manifests/{self.image.digest}")
+        assert client("GET", f"/v2/app/manifests/{self.image.digest}").status == 404
+        assert client("GET", "/v2/app/tags/list").json["tags"] == []
+        assert client("DELETE", f"/v2/app/manifests/{self.image.digest}").status == 404
 
     def test_blob(self, client: Client, repository: Repository) -> None:
         digest = digest_of(self.image.blobs[0])
