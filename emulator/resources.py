@@ -61,7 +61,7 @@ class ScopedTokens:
         return self._tokens.get(name)
 
 
-@dataclass
+@dataclass(eq=False)
 class AzureRegistry:
     """A container registry. Its settings may be changed at any time and count from the next request on."""
 
