@@ -123,7 +123,7 @@ class Connection:
                 return self._open_tunnel(head.target)
             request, body = self._read_request(head)
         except wire.BadRequest as ex:
-            return self._refuse(_plain_text(400, f"Bad request: {ex}."))
+            return self._refuse(wire.plain_text(400, f"Bad request: {ex}."))
         app = self._app or self._server.app_for(_without_port(request.host))
         if app is None:
             self._server.log.add_refused(request.host)
@@ -180,7 +180,7 @@ class Connection:
             entry.received_bytes = body.received  # before the answer: a client that has it may look at the log
             keep_alive = self._send(request, response, entry, keep_alive=keep_alive) and keep_alive
         except wire.BadRequest as ex:
-            return self._refuse(_plain_text(400, f"Bad request: {ex}."))
+            return self._refuse(wire.plain_text(400, f"Bad request: {ex}."))
         finally:
             entry.received_bytes = body.received
         if not keep_alive and body.remaining != 0:
@@ -293,11 +293,5 @@ def _without_port(host: str) -> str:
     return name if colon and port.isdigit() else host
 
 
-def _plain_text(status: int, content: str) -> bytes:
-    response = Response.text(status, content + "\n", {"Connection": "close"})
-    wire.frame(Request("GET", "/"), response)
-    return wire.encode_head(response) + response.content()
-
-
 def _unknown_host(host: str) -> bytes:
-    return _plain_text(502, f"The emulator does not play the host {host}.")
+    return wire.plain_text(502, f"The emulator does not play the host {host}.")

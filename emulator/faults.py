@@ -16,12 +16,13 @@ the tunnels that clients ask a proxy for (path ``host:port``), ``method="ACCEPT"
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emulator import streams
 from emulator.injection import Action, Disconnect, Fault, Faults, Line
-from emulator.messages import READ_BYTES, Body, Request, Response
+from emulator.messages import Request, Response
 
 __all__ = [
     "Action",
@@ -62,12 +63,12 @@ class Answer(Action):
 
     def on_request(self, request: Request, line: Line) -> Response | None:
         if not self.early:
-            _drain(request)
+            streams.drain(request)
         response = Response(self.status, self.headers, self.body)
         if self.early == "reset":
             response.headers["Content-Length"] = str(len(self.body))
             response.headers["Connection"] = "close"
-            response.body = _then_disconnect([self.body], reset=True)
+            response.body = streams.then_disconnect([self.body], reset=True)
         return response
 
 
@@ -111,7 +112,7 @@ class CutRequest(Action):
     reset: bool = True
 
     def on_request(self, request: Request, line: Line) -> Response | None:
-        request.body = _CutBody(request.body, self.after, reset=self.reset)
+        request.body = streams.CutBody(request.body, self.after, reset=self.reset)
         return None
 
 
@@ -140,8 +141,10 @@ class CutResponse(Action):
     content_length: int | None = None
 
     def on_response(self, response: Response, line: Line) -> Response:
-        _announce(response, self.content_length)
-        response.body = _then_disconnect(_first(_chunks(response), self.after), reset=self.reset)
+        streams.announce(response, self.content_length)
+        response.body = streams.then_disconnect(
+            streams.first(streams.chunks_of(response), self.after), reset=self.reset
+        )
         return response
 
 
@@ -157,8 +160,8 @@ class Stall(Action):
         return None
 
     def on_response(self, response: Response, line: Line) -> Response:
-        _announce(response, None)
-        response.body = _then_stall(_first(_chunks(response), self.after or 0), line)
+        streams.announce(response, None)
+        response.body = streams.then_stall(streams.first(streams.chunks_of(response), self.after or 0), line)
         return response
 
 
@@ -181,8 +184,8 @@ class HoldResponse(Action):
     after: int = 0
 
     def on_response(self, response: Response, line: Line) -> Response:
-        _announce(response, None)
-        response.body = _pausing(_chunks(response), self.after, lambda: line.wait(self.release))
+        streams.announce(response, None)
+        response.body = streams.pausing(streams.chunks_of(response), self.after, lambda: line.wait(self.release))
         return response
 
 
@@ -193,8 +196,8 @@ class FlipBit(Action):
     offset: int = 0
 
     def on_response(self, response: Response, line: Line) -> Response:
-        _announce(response, None)
-        response.body = _flipped(_chunks(response), self.offset)
+        streams.announce(response, None)
+        response.body = streams.flipped(streams.chunks_of(response), self.offset)
         return response
 
 
@@ -226,82 +229,6 @@ class CloseQuietly(Action):
     """Answer as usual, then close the connection although nothing in the answer said so."""
 
     def on_response(self, response: Response, line: Line) -> Response:
-        _announce(response, None)
-        response.body = _then_disconnect(_chunks(response), reset=False)
+        streams.announce(response, None)
+        response.body = streams.then_disconnect(streams.chunks_of(response), reset=False)
         return response
-
-
-class _CutBody:
-    def __init__(self, body: Body, after: int, *, reset: bool) -> None:
-        self._body = body
-        self._left = after
-        self._reset = reset
-
-    def read(self, size: int = -1, /) -> bytes:
-        if size < 0:
-            return b"".join(iter(lambda: self.read(READ_BYTES), b""))
-        if self._left == 0:
-            raise Disconnect(reset=self._reset)
-        chunk = self._body.read(min(size, self._left))
-        self._left -= len(chunk)
-        return chunk
-
-
-def _drain(request: Request) -> None:
-    for _ in request.chunks():
-        pass
-
-
-def _announce(response: Response, length: int | None) -> None:
-    """Fix the announced length before the body becomes a stream."""
-    if length is not None:
-        response.headers["Content-Length"] = str(length)
-    elif isinstance(response.body, bytes) and "Content-Length" not in response.headers:
-        response.headers["Content-Length"] = str(len(response.body))
-
-
-def _chunks(response: Response) -> Iterable[bytes]:
-    return [response.body] if isinstance(response.body, bytes) else response.body
-
-
-def _first(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        if count <= 0:
-            return
-        yield chunk[:count]
-        count -= len(chunk)
-
-
-def _then_disconnect(chunks: Iterable[bytes], *, reset: bool) -> Iterator[bytes]:
-    yield from chunks
-    raise Disconnect(reset=reset)
-
-
-def _then_stall(chunks: Iterable[bytes], line: Line) -> Iterator[bytes]:
-    yield from chunks
-    line.stall()
-
-
-def _pausing(chunks: Iterable[bytes], after: int, pause: Callable[[], None]) -> Iterator[bytes]:
-    waited = False
-    for chunk in chunks:
-        if not waited and after < len(chunk):
-            yield chunk[:after]
-            pause()
-            waited = True
-            chunk = chunk[after:]
-        after -= len(chunk)
-        yield chunk
-    if not waited:
-        pause()
-
-
-def _flipped(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
-    position = 0
-    for chunk in chunks:
-        if position <= offset < position + len(chunk):
-            changed = bytearray(chunk)
-            changed[offset - position] ^= 1
-            chunk = bytes(changed)
-        position += len(chunk)
-        yield chunk

@@ -224,3 +224,10 @@ def frame(request: Request, response: Response) -> bool:
         return False
     headers["Transfer-Encoding"] = "chunked"
     return True
+
+
+def plain_text(status: int, content: str) -> bytes:
+    """A whole response of plain text, the last on its connection."""
+    response = Response.text(status, content + "\n", {"Connection": "close"})
+    frame(Request("GET", "/"), response)
+    return encode_head(response) + response.content()
