@@ -1,6 +1,6 @@
 # --------------------------------------------------------------------------------------------
-# Copyright (c) The acrimport authors. All rights reserved.
-# Licensed under the MIT License. See LICENSE in the project root for license information.
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 """How a client of an ACR proves who it is: the exchange of Entra tokens, access tokens with scopes, Basic."""
 

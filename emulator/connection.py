@@ -1,6 +1,6 @@
 # --------------------------------------------------------------------------------------------
-# Copyright (c) The acrimport authors. All rights reserved.
-# Licensed under the MIT License. See LICENSE in the project root for license information.
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 """One accepted connection: plain, TLS, or a proxy's tunnel to a host that is played here."""
 

@@ -1,6 +1,6 @@
 # --------------------------------------------------------------------------------------------
-# Copyright (c) The acrimport authors. All rights reserved.
-# Licensed under the MIT License. See LICENSE in the project root for license information.
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 """Entra ID as service principals see it: discovery and the v2.0 token endpoint with the client credentials grant."""
 

@@ -1,6 +1,6 @@
 # --------------------------------------------------------------------------------------------
-# Copyright (c) The acrimport authors. All rights reserved.
-# Licensed under the MIT License. See LICENSE in the project root for license information.
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 """What the tests of the emulated Azure have in common: HTTP through its proxies, and looks into tokens."""
 
