@@ -95,8 +95,9 @@ def _route_refused(ex: RouteRefused) -> Shown:
 def _service_failure(ex: ServiceFailure, around: Surroundings) -> Shown:
     refusal, said = ex.refusal, ex.__cause__
     if refusal.kind is Kind.TAG_EXISTS:
-        which = f"one of {', '.join(ex.tags)}" if len(ex.tags) > 1 else "".join(ex.tags) or "the tag"
-        return _tag_exists(f"target {ex.target_host}: {which} exists")
+        if len(ex.tags) == 1:
+            return _tag_exists(f"target {ex.target_host}/{ex.tags[0]} exists")
+        return _tag_exists(f"target {ex.target_host}: one of {', '.join(ex.tags)} exists")
     source = f"source {ex.source_host}/{ex.source_image}"
     side = {"source": source, "target": f"target {ex.target_host}"}.get(refusal.side)
     where = f" at {side}" if side else f" of {source} into target {ex.target_host}"

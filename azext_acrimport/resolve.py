@@ -65,7 +65,7 @@ def find_target(directory: Directory, name: TargetName, group: str | None) -> En
     :raises RegistryMissing: there is no login server to try either.
     :raises InvalidRequest: it is one of the retired kind that cannot import.
     """
-    azure = directory.in_group(group, name.name) if group else directory.find(name.name)
+    azure = _in_group(directory, group, name.name) if group else directory.find(name.name)
     if azure and not azure.is_managed:
         raise InvalidRequest(
             f"target {azure.name} has the SKU {azure.sku}; images can be imported into managed ones only"
@@ -83,6 +83,18 @@ def find_target(directory: Directory, name: TargetName, group: str | None) -> En
             ('Check the name: az acr list --query "[].name"',),
         )
     return Endpoint(name.login_server, None, NetworkFacts(name=name.name, in_arm=False))
+
+
+def _in_group(directory: Directory, group: str, name: str) -> AzureRegistry | None:
+    azure = directory.in_group(group, name)
+    elsewhere = None if azure else directory.find(name)
+    if elsewhere:
+        raise RegistryMissing(
+            f"Cannot find target registry {name} in resource group {group}: it is in resource group "
+            f"{elsewhere.id.group} of subscription {elsewhere.id.subscription}.",
+            ("Leave --resource-group out: the name alone is enough.",),
+        )
+    return azure
 
 
 def find_source(directory: Directory, given: SourceArguments, suffix: str | None) -> tuple[Endpoint, str]:
