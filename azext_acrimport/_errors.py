@@ -100,7 +100,7 @@ def _service_failure(ex: ServiceFailure, around: Surroundings) -> Shown:
         return _tag_exists(f"target {ex.target_host}: one of {', '.join(ex.tags)} exists")
     source = f"source {ex.source_host}/{ex.source_image}"
     side = {"source": source, "target": f"target {ex.target_host}"}.get(refusal.side)
-    where = f" at {side}" if side else f" of {source} into target {ex.target_host}"
+    where = f" at {side}" if side else f" ({source} into target {ex.target_host})"
     meaning = f": {refusal.meaning}" if refusal.meaning else ""
     kind = _SERVICE_KINDS.get(refusal.kind) or _kind_of_status(said)
     return Shown(kind, f"The import failed{where}{meaning}. The service says: {said}", _service_advice(ex, around))

@@ -1,0 +1,88 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What the command prints: the result and its table."""
+
+from __future__ import annotations
+
+from azext_acrimport._format import import_table
+from azext_acrimport.outcome import Outcome
+from azext_acrimport.request import Images
+from azext_acrimport.transfer.result import CopyResult, Count
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+KEYS = [
+    "registry", "loginServer", "source", "digest", "mediaType", "images", "repositories", "route", "reason", "fallback",
+    "manifests", "blobs", "bytesCopied", "seconds",
+]  # fmt: skip
+COPIED = CopyResult(DIGEST, "application/x", Count(copied=3, existing=1), Count(copied=5, mounted=2, existing=4), 1234)
+
+
+def outcome(copied: CopyResult | None, source: str = "app:v1", *, fallback: bool = False) -> Outcome:
+    images = Images.of(source, ["copy:v1", "copy"], ["bare"])
+    return Outcome(
+        registry="prodreg",
+        login_server="prodreg.azurecr.io",
+        source_host="docker.io",
+        images=images,
+        route="local" if copied else "service",
+        reason="so it is",
+        fallback=fallback,
+        seconds=1.26,
+        copied=copied,
+    )
+
+
+def test_a_copy_tells_all_it_did() -> None:
+    assert outcome(COPIED, fallback=True).as_dict() == {
+        "registry": "prodreg",
+        "loginServer": "prodreg.azurecr.io",
+        "source": "docker.io/app:v1",
+        "digest": DIGEST,
+        "mediaType": "application/x",
+        "images": ["copy:v1"],
+        "repositories": ["bare"],
+        "route": "local",
+        "reason": "so it is",
+        "fallback": True,
+        "manifests": {"copied": 3, "existing": 1},
+        "blobs": {"copied": 5, "mounted": 2, "existing": 4},
+        "bytesCopied": 1234,
+        "seconds": 1.3,
+    }
+
+
+def test_the_service_leaves_open_what_it_does_not_tell() -> None:
+    result = outcome(None).as_dict()
+
+    assert list(result) == KEYS == list(outcome(COPIED).as_dict())
+    assert (result["digest"], result["mediaType"], result["bytesCopied"]) == (None, None, None)
+    assert result["manifests"] == {"copied": None, "existing": None}
+    assert result["blobs"] == {"copied": None, "mounted": None, "existing": None}
+
+
+def test_a_digest_that_was_asked_for_is_known_on_both_routes() -> None:
+    assert outcome(None, f"app@{DIGEST}").as_dict()["digest"] == DIGEST
+
+
+def test_the_table_has_a_row_for_each_name() -> None:
+    rows = import_table(outcome(COPIED, fallback=True).as_dict())
+
+    assert [row["Image"] for row in rows] == ["copy:v1", "bare (untagged)"]
+    assert dict(rows[0]) == {
+        "Registry": "prodreg",
+        "Image": "copy:v1",
+        "Source": "docker.io/app:v1",
+        "Digest": "0123456789ab",
+        "Route": "local (fallback)",
+        "BytesCopied": 1234,
+        "Seconds": 1.3,
+    }
+
+
+def test_the_table_leaves_blank_what_is_not_known() -> None:
+    row = import_table(outcome(None).as_dict())[0]
+
+    assert (row["Digest"], row["Route"], row["BytesCopied"]) == ("", "service", "")

@@ -1,0 +1,140 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Which module may know which, and what the help of a command may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "azext_acrimport"
+ROOT = PACKAGE.name
+
+# What each layer may import of ours; beside that the standard library only.
+LAYERS = {
+    "oci": {"oci"},
+    "registry": {"oci", "registry"},
+    "transfer": {"oci", "registry", "transfer"},
+    "plan.py": set(),
+    "hosts.py": set(),
+    "request.py": {"oci", "hosts"},
+    "refusals.py": set(),
+    "explain.py": {"oci", "registry", "transfer", "hosts"},
+    "outcome.py": {"oci", "transfer", "request"},
+    "_progress.py": {"transfer"},
+    "_format.py": set(),
+}
+# These speak to the Azure CLI, and may import it, inside functions.
+AZURE_SIDE = {
+    "docker_config.py": {"registry"},
+    "credentials.py": {"registry", "docker_config"},
+    "_client_factory.py": set(),
+    "arm.py": {"plan", "_client_factory"},
+    "importing.py": {"arm"},
+    "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
+    "_validators.py": {"plan", "request"},
+    "commands.py": {"_format"},
+    "_params.py": {"_validators", "plan"},
+    "_help.py": set(),
+}
+# What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
+CHEAP = {"knack"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+
+
+def modules(layer: str) -> list[Path]:
+    return [PACKAGE / layer] if layer.endswith(".py") else sorted((PACKAGE / layer).rglob("*.py"))
+
+
+def foreign(layer: str, allowed: set[str], others: set[str]) -> list[str]:
+    """What the modules of a layer import and may not."""
+    found = []
+    for path in modules(layer):
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == ROOT:
+                fine = len(parts) > 1 and parts[1] in allowed
+            else:
+                fine = parts[0] in sys.stdlib_module_names or parts[0] in others
+            if not fine:
+                found.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_only_looks_down_and_knows_no_azure(layer: str) -> None:
+    assert foreign(layer, LAYERS[layer], set()) == []
+
+
+@pytest.mark.parametrize("layer", AZURE_SIDE)
+def test_the_azure_side_only_looks_down(layer: str) -> None:
+    assert foreign(layer, AZURE_SIDE[layer], {"azure", "knack"}) == []
+
+
+def test_only_the_commands_face_imports_azure_at_the_top() -> None:
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] == "azure" for name in names):
+                found.add(path.name)
+
+    assert found == {"__init__.py", "_params.py"}
+
+
+def test_nothing_is_imported_from_outside_the_cli_and_the_standard_library() -> None:
+    known = sys.stdlib_module_names | {"azure", "knack", ROOT}
+
+    strangers = {name for path in PACKAGE.rglob("*.py") for name in imported(path) if name.split(".")[0] not in known}
+    assert strangers == set()
+
+
+GUARD = """
+import sys
+from azure.cli.core import get_default_cli
+from azure.cli.core.commands import CliCommandType
+import azure.cli.core.commands.parameters
+cli = get_default_cli()
+before = set(sys.modules)
+import azext_acrimport, azext_acrimport._params
+loader = azext_acrimport.COMMAND_LOADER_CLS(cli_ctx=cli)
+assert "acrx import" in loader.load_command_table(["acrx", "import", "-h"])
+print(*sorted(set(sys.modules) - before), sep="\\n")
+"""
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GUARD],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+        timeout=120,
+    )
+    loaded = set(done.stdout.split())
+
+    assert "azext_acrimport.commands" in loaded
+    heavy = {"requests", "urllib3", "msal", "ssl", "http.client", "concurrent.futures", "asyncio"}
+    assert not heavy & loaded
+    ours = {name for name in loaded if name.startswith("azext_acrimport.")}
+    face = {"_help", "_params", "_validators", "_format", "commands", "plan"}
+    assert ours <= {f"azext_acrimport.{name}" for name in face}
+    assert not [name for name in loaded if name.startswith("azure.mgmt")]

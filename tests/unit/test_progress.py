@@ -1,0 +1,255 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Progress: what is shown of a copy and of an import, on a terminal and in a log."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+
+from azext_acrimport._progress import CopyTally, Display, ImportTally, format_bytes, format_seconds
+from azext_acrimport.transfer.events import (
+    BlobAdvanced,
+    BlobFinished,
+    BlobsFound,
+    BlobStarted,
+    ManifestFinished,
+    TagWritten,
+    Waiting,
+)
+from azext_acrimport.transfer.result import BlobOutcome
+
+MIB = 1 << 20
+A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tally(clock: Clock) -> CopyTally:
+    return CopyTally(clock)
+
+
+def test_a_copy_that_has_not_found_blobs_yet_is_reading(tally: CopyTally) -> None:
+    assert tally.summary() == "Copying: reading the image"
+
+
+def test_the_summary_counts_blobs_and_bytes_and_tells_rate_and_time_left(tally: CopyTally, clock: Clock) -> None:
+    tally.observe(BlobsFound(2, 30 * MIB))
+    tally.observe(BlobsFound(1, 10 * MIB))
+    tally.observe(BlobStarted(A, 20 * MIB))
+    clock.now += 2
+    tally.observe(BlobAdvanced(A, 10 * MIB))
+
+    assert tally.summary() == "Copying: 0 of 3 blobs, 10.0 MiB of 40.0 MiB, 5.0 MiB/s, 6 s left"
+
+
+def test_a_blob_that_is_there_already_counts_as_done_but_not_for_the_rate(tally: CopyTally, clock: Clock) -> None:
+    tally.observe(BlobsFound(2, 20 * MIB))
+    clock.now += 1
+    tally.observe(BlobFinished(A, 10 * MIB, BlobOutcome.EXISTING))
+    tally.observe(BlobFinished(B, 5 * MIB, BlobOutcome.MOUNTED))
+
+    assert tally.summary() == "Copying: 2 of 2 blobs, 15.0 MiB of 20.0 MiB"
+
+
+def test_bytes_that_are_sent_again_are_counted_once(tally: CopyTally) -> None:
+    tally.observe(BlobsFound(1, 10 * MIB))
+    tally.observe(BlobStarted(A, 10 * MIB))
+    tally.observe(BlobAdvanced(A, 8 * MIB))
+    tally.observe(BlobAdvanced(A, -4 * MIB))
+    assert "4.0 MiB of 10.0 MiB" in tally.summary()
+    tally.observe(BlobAdvanced(A, 6 * MIB))
+    tally.observe(BlobFinished(A, 10 * MIB, BlobOutcome.COPIED))
+
+    assert "1 of 1 blobs, 10.0 MiB of 10.0 MiB" in tally.summary()
+
+
+def test_the_rate_is_of_the_last_seconds(tally: CopyTally, clock: Clock) -> None:
+    tally.observe(BlobsFound(1, 1000 * MIB))
+    tally.observe(BlobAdvanced(A, 500 * MIB))
+    for _ in range(12):
+        clock.now += 1
+        tally.observe(BlobAdvanced(A, 2 * MIB))
+        summary = tally.summary()
+
+    assert "2.0 MiB/s" in summary
+
+
+def test_a_wait_is_told_while_it_lasts(tally: CopyTally, clock: Clock) -> None:
+    tally.observe(Waiting("docker.io", 3.0, "429"))
+    assert "waiting for docker.io: 429" in tally.summary()
+
+    clock.now += 3.1
+    assert "waiting" not in tally.summary()
+
+
+def test_events_of_manifests_and_tags_are_taken(tally: CopyTally) -> None:
+    tally.observe(ManifestFinished(A, True))
+    tally.observe(TagWritten("app", "v1"))
+
+    assert tally.summary() == "Copying: reading the image"
+
+
+def test_there_is_a_bar_for_each_blob_on_its_way(tally: CopyTally) -> None:
+    tally.observe(BlobStarted(A, 4 * MIB))
+    tally.observe(BlobStarted(B, 0))
+    tally.observe(BlobAdvanced(A, MIB))
+
+    first, second = tally.blobs()
+    assert first == "aaaaaaaaaaaa [######..................]  25% of 4.0 MiB"
+    assert second.endswith("100% of 0 B")
+
+    tally.observe(BlobFinished(A, 4 * MIB, BlobOutcome.COPIED))
+    assert len(tally.blobs()) == 1
+
+
+def test_a_tally_takes_events_from_many_threads(tally: CopyTally) -> None:
+    tally.observe(BlobsFound(8, 8000))
+
+    def work(number: int) -> None:
+        digest = f"sha256:{number}"
+        tally.observe(BlobStarted(digest, 1000))
+        for _ in range(1000):
+            tally.observe(BlobAdvanced(digest, 1))
+        tally.observe(BlobFinished(digest, 1000, BlobOutcome.COPIED))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert "8 of 8 blobs, 7.8 KiB of 7.8 KiB" in tally.summary()
+
+
+def test_the_service_is_followed_by_its_manifests() -> None:
+    tally = ImportTally()
+    assert tally.summary() == "Importing: the service is at work"
+
+    tally.follow({f"app@sha256:{number}": "Succeeded" if number < 3 else "Pending" for number in range(7)})
+    assert tally.summary() == "Importing: 3 of 7 manifests"
+
+    tally.follow({})  # the answer at the end tells nothing more
+    assert tally.summary() == "Importing: 3 of 7 manifests"
+
+    tally.follow({"app@sha256:0": "InProgress"})
+    assert tally.summary() == "Importing: 0 of 1 manifest"
+    assert tally.blobs() == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_redrawn_in_place_and_left_clean(tally: CopyTally) -> None:
+    stream = Terminal()
+    display = Display(tally, stream, size=lambda: (100, 40))
+    tally.observe(BlobsFound(1, MIB))
+    tally.observe(BlobStarted(A, MIB))
+
+    display.draw()
+    assert stream.getvalue().count("\n") == 2
+    display.draw()
+    assert "\x1b[2A\x1b[J" in stream.getvalue()
+    display.clear()
+    assert stream.getvalue().endswith("\x1b[2A\x1b[J")
+
+
+@pytest.mark.parametrize(("rows", "bars"), [(40, 8), (6, 4), (2, 0), (1, 0)])
+def test_no_more_bars_than_fit(tally: CopyTally, rows: int, bars: int) -> None:
+    stream = Terminal()
+    for number in range(20):
+        tally.observe(BlobStarted(f"sha256:{number:064}", MIB))
+
+    Display(tally, stream, size=lambda: (30, rows)).draw()
+
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == bars + 1
+    assert max(map(len, lines)) <= 29  # a line that fills the last column may wrap
+
+
+def test_a_log_gets_a_line_when_something_has_changed(tally: CopyTally) -> None:
+    stream = io.StringIO()
+    display = Display(tally, stream)
+
+    display.draw()
+    display.draw()
+    tally.observe(BlobsFound(1, MIB))
+    tally.observe(BlobStarted(A, MIB))
+    display.draw()
+    display.clear()
+
+    assert stream.getvalue() == "Copying: reading the image\nCopying: 0 of 1 blobs, 0 B of 1.0 MiB\n"
+
+
+def test_a_display_draws_by_itself_and_stops(tally: CopyTally) -> None:
+    drawn = threading.Event()
+
+    class Stream(Terminal):
+        def write(self, text: str) -> int:
+            drawn.set()
+            return super().write(text)
+
+    stream = Stream()
+    with Display(tally, stream, size=lambda: (80, 24)):
+        assert drawn.wait(30)
+
+    assert "Copying" in stream.getvalue()
+    assert not [thread for thread in threading.enumerate() if thread.name == "acrx-progress"]
+
+
+def test_a_display_that_is_turned_off_writes_nothing(tally: CopyTally) -> None:
+    stream = Terminal()
+    with Display(tally, stream, enabled=False):
+        tally.observe(BlobsFound(1, MIB))
+
+    assert stream.getvalue() == ""
+
+
+def test_a_reader_that_went_away_does_not_end_the_copy(tally: CopyTally) -> None:
+    class Broken(Terminal):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with Display(tally, Broken()) as display:
+        display.draw()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (3.5 * MIB, "3.5 MiB"),
+        (1 << 30, "1.0 GiB"),
+        (1 << 42, "4.0 TiB"),
+    ],
+)
+def test_bytes_are_written_for_people(count: float, text: str) -> None:
+    assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7800, "2 h 10 min")]
+)
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
