@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,6 +34,8 @@ _MAX_REDIRECTS = 5
 _MAX_ERROR_BYTES = 64 << 10
 _MAX_TOKEN_BYTES = 1 << 20
 _MAX_MESSAGE = 500
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 OnWait = Callable[[str, float, str], None]
@@ -127,6 +130,7 @@ class Client:
         :raises RegistryFailure: it was not answered with one of the expected statuses.
         """
         response = exchange.receive()
+        logger.debug("%s: %s", request, response.status)
         if response.status not in expect:
             raise self._refusal(response, request)
         return Answer(response.status, response.headers, self._read(response, _MAX_ERROR_BYTES))
@@ -187,6 +191,8 @@ class Client:
             except RegistryFailure as ex:
                 origin = self._after_no_http(ex, origin)
                 continue
+            request = f"{method} {origin}{target.partition('?')[0]}"  # the query may hold a signature
+            logger.debug("%s: %s", request, response.status)
             if response.status == 401 and origin == self.origin and not challenged:
                 challenged = True
                 if self._answers(response, scope, authorization.get("Authorization")):
@@ -201,7 +207,7 @@ class Client:
             self._scheme_is_known = True
             if response.status in expect:
                 return response
-            raise self._refusal(response, f"{method} {origin}{target.partition('?')[0]}")
+            raise self._refusal(response, request)
         raise ProtocolError(self.host, "too many redirects")
 
     def _authorization(self, origin: Origin, scope: Scope) -> dict[str, str]:
@@ -242,10 +248,13 @@ class Client:
     def _fetch_token(
         self, origin: Origin, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> dict[str, object]:
+        request = f"{method} {origin}{target.partition('?')[0]}"
+
         def send() -> dict[str, object]:
             response = self._transport.request(self.host, origin, method, target, headers, body)
+            logger.debug("%s: %s", request, response.status)
             if response.status != 200:
-                raise self._refusal(response, f"{method} {origin}{target.partition('?')[0]}")
+                raise self._refusal(response, request)
             try:
                 answer = json.loads(self._read(response, _MAX_TOKEN_BYTES))
             except (ValueError, RecursionError) as ex:
