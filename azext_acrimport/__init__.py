@@ -11,7 +11,7 @@ from typing import Any
 
 from azure.cli.core import AzCommandsLoader
 
-from azext_acrimport import _help  # noqa: F401
+from azext_acrimport import _help  # noqa: F401  # pylint: disable=unused-import
 
 
 class AcrimportCommandsLoader(AzCommandsLoader):  # type: ignore[misc]

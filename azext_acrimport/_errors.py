@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice
 from azext_acrimport.importing import ImportRefused
@@ -43,16 +44,7 @@ def cli_errors(around: Callable[[], Surroundings] = Surroundings) -> Iterator[No
     """
     try:
         yield
-    except (
-        CopyError,
-        TagExists,
-        CopyCancelled,
-        OciError,
-        InvalidRequest,
-        RouteRefused,
-        RegistryMissing,
-        ServiceFailure,
-    ) as ex:
+    except _OURS as ex:
         from azure.cli.core import azclierror
 
         shown = _explain(ex, around())
@@ -60,18 +52,9 @@ def cli_errors(around: Callable[[], Surroundings] = Surroundings) -> Iterator[No
 
 
 def _explain(ex: Exception, around: Surroundings) -> Shown:
-    if isinstance(ex, CopyError):
-        return explain_copy_error(ex, around)
-    if isinstance(ex, TagExists):
-        return _tag_exists(str(ex))
-    if isinstance(ex, CopyCancelled):
-        return Shown("ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended.")
-    if isinstance(ex, RouteRefused):
-        return _route_refused(ex)
-    if isinstance(ex, RegistryMissing):
-        return Shown("ResourceNotFoundError", ex.message, ex.advice)
-    if isinstance(ex, ServiceFailure):
-        return _service_failure(ex, around)
+    for kind, explain in _EXPLANATIONS.items():
+        if isinstance(ex, kind):
+            return explain(ex, around)
     return Shown("InvalidArgumentValueError", _sentence(str(ex)))
 
 
@@ -80,7 +63,7 @@ def _tag_exists(text: str) -> Shown:
     return Shown("BadRequestError", f"Nothing was imported: {text}.", (advice,))
 
 
-def _route_refused(ex: RouteRefused) -> Shown:
+def _route_refused(ex: RouteRefused, _: Surroundings) -> Shown:
     advice = {
         Obstacle.EXPORT_POLICY: (
             "An administrator has decided so. If you may copy from it all the same: add --via local",
@@ -143,3 +126,15 @@ _SERVICE_KINDS = {
     Kind.EXPORT_POLICY: "ForbiddenError",
     Kind.LOCKED: "ForbiddenError",
 }
+
+_EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
+    CopyError: explain_copy_error,
+    TagExists: lambda ex, around: _tag_exists(str(ex)),
+    CopyCancelled: lambda ex, around: Shown(
+        "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."
+    ),
+    RouteRefused: _route_refused,
+    RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
+    ServiceFailure: _service_failure,
+}
+_OURS: tuple[type[Exception], ...] = (*_EXPLANATIONS, OciError, InvalidRequest)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
 
@@ -21,7 +22,6 @@ from azext_acrimport.transfer.events import (
     BlobsFound,
     BlobStarted,
     Event,
-    ManifestFinished,
     Waiting,
 )
 from azext_acrimport.transfer.result import BlobOutcome
@@ -35,59 +35,94 @@ _MAX_BLOBS = 8
 Clock = Callable[[], float]
 
 
+@dataclass
+class _Blob:
+    """A blob on its way, in bytes."""
+
+    size: int
+    arrived: int = 0
+
+
+@dataclass
+class _Sum:
+    """So many blobs with so many bytes."""
+
+    blobs: int = 0
+    size: int = 0
+
+
+class _Pace:
+    """Bytes per second, of late."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._moved = 0
+        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
+
+    def add(self, count: int) -> None:
+        """So many more bytes have moved."""
+        self._moved += count
+
+    def rate(self) -> float:
+        """Bytes per second."""
+        now = self._clock()
+        self._samples.append((now, self._moved))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_SECONDS:
+            self._samples.popleft()
+        then, moved = self._samples[0]
+        return (self._moved - moved) / (now - then) if now > then else 0.0
+
+
 class CopyTally:
     """What a copy has done so far. Takes events from any thread."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._running: OrderedDict[str, list[int]] = OrderedDict()
-        self._blobs = self._blobs_done = 0
-        self._bytes = self._bytes_done = self._moved = 0
-        self._manifests = 0
+        self._running: OrderedDict[str, _Blob] = OrderedDict()
+        self._found = _Sum()
+        self._done = _Sum()
+        self._pace = _Pace(clock)
         self._waiting: tuple[str, float] = ("", 0.0)
-        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     def observe(self, event: Event) -> None:
         """Take note of what happened."""
         with self._lock:
             if isinstance(event, BlobsFound):
-                self._blobs += event.blobs
-                self._bytes += event.size
+                self._found.blobs += event.blobs
+                self._found.size += event.size
             elif isinstance(event, BlobStarted):
-                self._running[event.digest] = [0, event.size]
+                self._running[event.digest] = _Blob(event.size)
             elif isinstance(event, BlobAdvanced):
                 self._advance(event)
             elif isinstance(event, BlobFinished):
                 self._finish(event)
-            elif isinstance(event, ManifestFinished):
-                self._manifests += 1
             elif isinstance(event, Waiting):
                 self._waiting = (f"waiting for {event.host}: {event.cause}", self._clock() + event.seconds)
 
     def _advance(self, event: BlobAdvanced) -> None:
-        self._running.setdefault(event.digest, [0, 0])[0] += event.count
-        self._moved += event.count
-        self._bytes_done += event.count
+        self._running.setdefault(event.digest, _Blob(0)).arrived += event.count
+        self._pace.add(event.count)
+        self._done.size += event.count
 
     def _finish(self, event: BlobFinished) -> None:
-        arrived = self._running.pop(event.digest, [0, 0])[0]
-        self._blobs_done += 1
-        self._bytes_done += event.size - arrived
+        arrived = self._running.pop(event.digest, _Blob(0)).arrived
+        self._done.blobs += 1
+        self._done.size += event.size - arrived
         if event.outcome is BlobOutcome.COPIED:
-            self._moved += event.size - arrived
+            self._pace.add(event.size - arrived)
 
     def summary(self) -> str:
         """Everything in one line: blobs, bytes, rate and time left."""
         with self._lock:
-            rate = self._rate()
+            rate = self._pace.rate()
             parts = ["reading the image"]
-            if self._blobs:
-                done = f"{format_bytes(self._bytes_done)} of {format_bytes(self._bytes)}"
-                parts = [f"{self._blobs_done} of {self._blobs} blobs", done]
+            if self._found.blobs:
+                size = f"{format_bytes(self._done.size)} of {format_bytes(self._found.size)}"
+                parts = [f"{self._done.blobs} of {self._found.blobs} blobs", size]
             if rate > 0:
                 parts.append(f"{format_bytes(rate)}/s")
-                parts.append(f"{format_seconds((self._bytes - self._bytes_done) / rate)} left")
+                parts.append(f"{format_seconds((self._found.size - self._done.size) / rate)} left")
             text, until = self._waiting
             if text and until > self._clock():
                 parts.append(text)
@@ -96,16 +131,7 @@ class CopyTally:
     def blobs(self) -> list[str]:
         """A line for each blob that is on its way, the oldest first."""
         with self._lock:
-            return [_blob_line(digest, done, size) for digest, (done, size) in self._running.items()]
-
-    def _rate(self) -> float:
-        """Bytes per second of late."""
-        now = self._clock()
-        self._samples.append((now, self._moved))
-        while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_SECONDS:
-            self._samples.popleft()
-        then, moved = self._samples[0]
-        return (self._moved - moved) / (now - then) if now > then else 0.0
+            return [_blob_line(digest, blob) for digest, blob in self._running.items()]
 
 
 class ImportTally:
@@ -151,8 +177,7 @@ class Display:
         self._stream = stream
         self._interactive = stream.isatty() if interactive is None else interactive
         self._size = size or _terminal_size
-        self._drawn = 0
-        self._last = ""
+        self._shown: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acrx-progress", daemon=True) if enabled else None
 
@@ -179,15 +204,14 @@ class Display:
         if self._interactive:
             # One write: what a terminal gets in pieces flickers.
             self._write(self._erasure() + "".join(f"{line}\n" for line in lines))
-            self._drawn = len(lines)
-        elif lines[-1] != self._last:
+        elif lines != self._shown:
             self._write(f"{lines[-1]}\n")
-            self._last = lines[-1]
+        self._shown = lines
 
     def clear(self) -> None:
         """Take the bars off the terminal again: what remains is the result."""
         self._write(self._erasure())
-        self._drawn = 0
+        self._shown = []
 
     def _lines(self) -> list[str]:
         columns, rows = self._size()
@@ -196,7 +220,7 @@ class Display:
         return [line[: max(columns - 1, 1)] for line in (*blobs[:room], self._tally.summary())]
 
     def _erasure(self) -> str:
-        return f"\x1b[{self._drawn}A\x1b[J" if self._drawn else ""
+        return f"\x1b[{len(self._shown)}A\x1b[J" if self._interactive and self._shown else ""
 
     def _write(self, text: str) -> None:
         try:
@@ -225,11 +249,11 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def _blob_line(digest: str, done: int, size: int) -> str:
-    share = min(max(done / size, 0.0), 1.0) if size else 1.0
+def _blob_line(digest: str, blob: _Blob) -> str:
+    share = min(max(blob.arrived / blob.size, 0.0), 1.0) if blob.size else 1.0
     filled = int(share * _BAR)
     short = digest.partition(":")[2][:12]
-    return f"{short} [{'#' * filled}{'.' * (_BAR - filled)}] {share:4.0%} of {format_bytes(size)}"
+    return f"{short} [{'#' * filled}{'.' * (_BAR - filled)}] {share:4.0%} of {format_bytes(blob.size)}"
 
 
 def _terminal_size() -> tuple[int, int]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from knack.log import get_logger
 
-from azext_acrimport.plan import NetworkFacts
+from azext_acrimport.plan import NetworkFacts, NetworkSettings
 
 logger = get_logger(__name__)
 
@@ -52,16 +52,6 @@ class ResourceId:
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
-    """The settings that decide whom a registry lets by, as Azure Resource Manager words them; None is unknown."""
-
-    public_network_access: str | None = None
-    default_action: str | None = None
-    bypass: str | None = None
-    export_policy: str | None = None
-
-
-@dataclass(frozen=True)
 class AzureRegistry:
     """A registry as Azure Resource Manager shows it."""
 
@@ -82,14 +72,7 @@ class AzureRegistry:
 
     def facts(self, *, by_resource_id: bool = False) -> NetworkFacts:
         """What the choice of the route depends on."""
-        return NetworkFacts(
-            name=self.name,
-            public_network_access=self.network.public_network_access,
-            default_action=self.network.default_action,
-            bypass=self.network.bypass,
-            export_policy=self.network.export_policy,
-            by_resource_id=by_resource_id,
-        )
+        return NetworkFacts(self.name, self.network, by_resource_id=by_resource_id)
 
     @staticmethod
     def of_model(model: Any) -> AzureRegistry | None:

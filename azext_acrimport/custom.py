@@ -22,11 +22,12 @@ from azext_acrimport.explain import Surroundings
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.importing import import_image as import_by_service
 from azext_acrimport.local import copy_from_here, shows_progress
-from azext_acrimport.outcome import Outcome
+from azext_acrimport.outcome import Outcome, Taken
 from azext_acrimport.plan import Plan, Route, choose_route
 from azext_acrimport.refusals import Kind, Refusal, classify
 from azext_acrimport.request import Images, TargetName, import_body
 from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
+from azext_acrimport.transfer.result import CopyResult
 
 logger = get_logger(__name__)
 
@@ -108,24 +109,34 @@ def _announce(plan: Plan) -> None:
 
 
 def _run(order: Order, plan: Plan, *, no_wait: bool, started: float) -> dict[str, Any] | None:
-    reason, fallback = plan.reason, False
+    taken = Taken(plan.route, plan.reason)
     if plan.route is Route.SERVICE:
         try:
             _by_service(order, no_wait=no_wait)
         except ImportRefused as ex:
-            refusal = _understood(order, ex)
-            if not (plan.may_fall_back and _cured_here(order, refusal)):
-                raise _failure(order, refusal) from ex
-            reason, fallback = _why_here(order, refusal), True
-            logger.warning("The service could not import it, copying from here instead: %s.", reason)
-            logger.info("The service's own words: %s", ex)
-        else:
-            _count_route(Route.SERVICE)
-            # A result would say that the images are there. As for `az acr import`, there is none yet.
-            return None if no_wait else _outcome(order, Route.SERVICE, reason, started=started).as_dict()
+            taken = _fall_back(order, plan, ex)
+    copied = _by_copy(order, no_wait=no_wait) if taken.route is Route.LOCAL else None
+    _count_route(taken.route)
+    if no_wait and not copied:
+        return None  # a result would say that the images are there; as of `az acr import`, there is none yet
+    return _outcome(order, taken, copied, time.monotonic() - started).as_dict()
+
+
+def _fall_back(order: Order, plan: Plan, ex: ImportRefused) -> Taken:
+    """Take the other route, if a copy from here can do what the service could not; else raise."""
+    refusal = _understood(order, ex)
+    if not (plan.may_fall_back and _cured_here(order, refusal)):
+        raise _failure(order, refusal) from ex
+    reason = _why_here(order, refusal)
+    logger.warning("The service could not import it, copying from here instead: %s.", reason)
+    logger.info("The service's own words: %s", ex)
+    return Taken(Route.LOCAL, reason, fallback=True)
+
+
+def _by_copy(order: Order, *, no_wait: bool) -> CopyResult:
     if no_wait:
         logger.warning("--no-wait does not apply to a copy from here: it ends with the command.")
-    copied = copy_from_here(
+    return copy_from_here(
         order.cli_ctx,
         source=order.source,
         target=order.target,
@@ -133,8 +144,6 @@ def _run(order: Order, plan: Plan, *, no_wait: bool, started: float) -> dict[str
         username=order.username,
         password=order.password,
     )
-    _count_route(Route.LOCAL)
-    return _outcome(order, Route.LOCAL, reason, started=started, fallback=fallback, copied=copied).as_dict()
 
 
 def _by_service(order: Order, *, no_wait: bool) -> None:
@@ -196,19 +205,15 @@ def _failure(order: Order, refusal: Refusal) -> ServiceFailure:
     return ServiceFailure(refusal, order.source.host, order.images.source, order.target.host, tags)
 
 
-def _outcome(
-    order: Order, route: Route, reason: str, *, started: float, fallback: bool = False, copied: Any = None
-) -> Outcome:
+def _outcome(order: Order, taken: Taken, copied: CopyResult | None, seconds: float) -> Outcome:
     azure = order.target.azure
     return Outcome(
         registry=azure.name if azure else order.target.facts.name,
         login_server=order.target.host,
         source_host=order.source.host,
         images=order.images,
-        route=route.value,
-        reason=reason,
-        fallback=fallback,
-        seconds=time.monotonic() - started,
+        taken=taken,
+        seconds=seconds,
         copied=copied,
     )
 

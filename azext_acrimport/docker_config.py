@@ -161,7 +161,9 @@ def _run_helper(helper: str, server: str) -> Mapping[str, Any] | None:
     if not program:
         raise HelperFailed("the program is not installed")
     try:
-        done = subprocess.run([program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_SECONDS)
+        done = subprocess.run(
+            [program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as ex:
         raise HelperFailed(f"no answer within {HELPER_SECONDS:g} seconds") from ex
     except OSError as ex:

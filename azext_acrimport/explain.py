@@ -49,25 +49,18 @@ class Surroundings:
 def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
     """What a failed copy means: which side, what it said, what to do."""
     cause = ex.__cause__
-    unknown = _unknown_registry(ex, around)
-    if unknown:
-        return unknown
+    shown = _unknown_registry(ex, around)
+    if shown:
+        return shown
     if isinstance(cause, RegistryError):
         return _refused(ex, cause, around)
     if isinstance(cause, ConnectionFailed):
         return Shown("AzureConnectionError", f"Cannot reach {_named(ex)}: {cause}", _CONNECTION_ADVICE[cause.reason])
-    if isinstance(cause, UnsupportedManifest):
-        advice = "Pull the image with an old client, push it again to convert it, and import the result."
-        return Shown("ValidationError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
-    if isinstance(cause, OciError):
-        return Shown("ValidationError", f"{_verb(ex.side)} {_named(ex)}: {cause}")
-    if isinstance(cause, OutOfTime):
-        advice = "Run the command again: what has been copied is not copied twice."
-        return Shown("AzureResponseError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
-    if isinstance(cause, RegistryFailure):  # content that does not match its digest, answers that make no sense
-        advice = "Run the command again; if it stays, the registry or a proxy before it is at fault."
-        return Shown("AzureResponseError", f"{_verb(ex.side)} {_named(ex)}: {cause}", (advice,))
-    return Shown("UnclassifiedUserFault", f"{_verb(ex.side)} {_named(ex)}: {cause}")
+    kind, advice = next(
+        ((kind, advice) for failure, kind, advice in _OTHERS if isinstance(cause, failure)),
+        ("UnclassifiedUserFault", ()),
+    )
+    return Shown(kind, f"{_verb(ex.side)} {_named(ex)}: {cause}", advice)
 
 
 def _refused(ex: CopyError, cause: RegistryError, around: Surroundings) -> Shown:
@@ -206,3 +199,20 @@ _CONNECTION_ADVICE = {
     Reason.TIMEOUT: ("Check that a firewall lets this machine reach the registry, then run the command again.",),
     Reason.BROKEN: ("Run the command again: what has been copied is not copied twice.",),
 }
+
+# The narrow ones first: the rest of RegistryFailure is content that does not match its digest, or answers that make
+# no sense.
+_OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (
+    (
+        UnsupportedManifest,
+        "ValidationError",
+        ("Pull the image with an old client, push it again to convert it, and import the result.",),
+    ),
+    (OciError, "ValidationError", ()),
+    (OutOfTime, "AzureResponseError", _CONNECTION_ADVICE[Reason.BROKEN]),
+    (
+        RegistryFailure,
+        "AzureResponseError",
+        ("Run the command again; if it stays, the registry or a proxy before it is at fault.",),
+    ),
+)

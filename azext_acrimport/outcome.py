@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from azext_acrimport.oci.digest import is_digest
+from azext_acrimport.plan import Route
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.result import CopyResult
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The route that was taken and why; ``fallback`` says that the service was tried first."""
+
+    route: Route
+    reason: str
+    fallback: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,9 +33,7 @@ class Outcome:
     login_server: str
     source_host: str
     images: Images
-    route: str
-    reason: str
-    fallback: bool
+    taken: Taken
     seconds: float
     copied: CopyResult | None = None
 
@@ -41,9 +49,9 @@ class Outcome:
             "mediaType": copied.media_type if copied else None,
             "images": [f"{repository}:{tag}" for repository, tag in self.images.tagged],
             "repositories": list(self.images.untagged),
-            "route": self.route,
-            "reason": self.reason,
-            "fallback": self.fallback,
+            "route": self.taken.route.value,
+            "reason": self.taken.reason,
+            "fallback": self.taken.fallback,
             "manifests": {
                 "copied": copied.manifests.copied if copied else None,
                 "existing": copied.manifests.existing if copied else None,

@@ -33,43 +33,50 @@ class Via(str, Enum):
 
 
 @dataclass(frozen=True)
-class NetworkFacts:
-    """What is known of one registry, in the words and values of Azure Resource Manager; None is unknown.
+class NetworkSettings:
+    """The settings that decide whom a registry lets by, in the words of Azure Resource Manager; None is unknown."""
 
-    ``name`` is what the user calls it. ``in_arm`` says whether Resource Manager shows it to the signed-in identity;
-    ``by_resource_id`` whether the service gets a resource ID for it, which only a source without credentials can have.
-    ``is_private_host`` is for registries outside Azure: the address leads nowhere but from inside a network.
-    """
-
-    name: str
-    is_acr: bool = True
-    in_arm: bool = True
     public_network_access: str | None = None
     default_action: str | None = None
     bypass: str | None = None
     export_policy: str | None = None
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What is known of one registry.
+
+    ``name`` is what the user calls it. ``in_arm`` says whether Azure Resource Manager shows it to the signed-in
+    identity; ``by_resource_id`` whether the service gets a resource ID for it, which only a source without credentials
+    can have. ``is_private_host`` is for registries outside Azure: the address leads nowhere but from inside a network.
+    """
+
+    name: str
+    settings: NetworkSettings = NetworkSettings()
+    is_acr: bool = True
+    in_arm: bool = True
     by_resource_id: bool = False
     is_private_host: bool = False
 
     @property
     def restricted(self) -> bool:
         """Whether the registry turns away callers from the public network."""
-        return _is(self.public_network_access, "Disabled") or _is(self.default_action, "Deny")
+        return _is(self.settings.public_network_access, "Disabled") or _is(self.settings.default_action, "Deny")
 
     @property
     def trusting(self) -> bool:
         """Whether trusted services of Azure get past the restriction. They do unless that was turned off."""
-        return not _is(self.bypass, "None")
+        return not _is(self.settings.bypass, "None")
 
     @property
     def exportable(self) -> bool:
         """Whether images may leave the registry."""
-        return not _is(self.export_policy, "disabled")
+        return not _is(self.settings.export_policy, "disabled")
 
     @property
     def restriction(self) -> str:
         """The setting that restricts the registry."""
-        if _is(self.public_network_access, "Disabled"):
+        if _is(self.settings.public_network_access, "Disabled"):
             return "publicNetworkAccess is Disabled"
         return "networkRuleSet.defaultAction is Deny"
 

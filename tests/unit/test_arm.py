@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace as Model
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
+from tests.support.sdk import Transport, Wire, registries_of
 
 CURRENT, SHARED, BROKEN = "sub-current", "sub-shared", "sub-broken"
 
@@ -96,28 +98,31 @@ def test_a_registry_is_read_whichever_shape_the_sdk_gives_it(shape: Callable[[st
 
 
 def test_the_models_of_the_installed_sdk_are_read() -> None:
-    from azure.mgmt.containerregistry import models
+    answer = {
+        "id": resource_id("prodreg"),
+        "name": "prodreg",
+        "location": "eastus",
+        "sku": {"name": "Standard"},
+        "properties": {
+            "loginServer": "prodreg-d5c0.azurecr.io",
+            "publicNetworkAccess": "Enabled",
+            "networkRuleSet": {"defaultAction": "Deny"},
+            "networkRuleBypassOptions": "AzureServices",
+            "policies": {"exportPolicy": {"status": "enabled"}},
+        },
+    }
+    wire = Wire([(200, {}, json.dumps({"value": [answer]})), (200, {}, json.dumps(answer)), (404, {}, "{}")])
+    client = registries_of(Transport(wire))
+    by_sdk = Directory(lambda subscription: client, CURRENT, list)
 
-    model = models.Registry(
-        {
-            "id": resource_id("prodreg"),
-            "sku": {"name": "Standard"},
-            "properties": {
-                "loginServer": "prodreg-d5c0.azurecr.io",
-                "publicNetworkAccess": "Enabled",
-                "networkRuleSet": {"defaultAction": "Deny"},
-                "networkRuleBypassOptions": "AzureServices",
-                "policies": {"exportPolicy": {"status": "enabled"}},
-            },
-        }
-    )
+    listed, found = by_sdk.find("prodreg"), by_sdk.in_group("rg", "prodreg")
 
-    found = AzureRegistry.of_model(model)
-
-    assert found
-    assert (found.login_server, found.sku) == ("prodreg-d5c0.azurecr.io", "Standard")
-    facts = found.facts()
+    assert listed
+    assert listed == found
+    assert (listed.login_server, listed.sku) == ("prodreg-d5c0.azurecr.io", "Standard")
+    facts = listed.facts()
     assert (facts.restricted, facts.trusting, facts.exportable) == (True, True, True)
+    assert by_sdk.in_group("rg", "other") is None
 
 
 def test_a_registry_that_is_still_being_made_cannot_be_used() -> None:

@@ -15,8 +15,9 @@ import pytest
 from azure.cli.core import azclierror
 
 from azext_acrimport import custom, local
-from azext_acrimport.arm import AzureRegistry, Directory, NetworkSettings, ResourceId
+from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.importing import ImportRefused
+from azext_acrimport.plan import NetworkSettings
 from azext_acrimport.registry.credentials import EntraIdentity, Password
 from azext_acrimport.resolve import Endpoint
 from azext_acrimport.transfer.result import CopyResult, Count

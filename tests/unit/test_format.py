@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from azext_acrimport._format import import_table
-from azext_acrimport.outcome import Outcome
+from azext_acrimport.outcome import Outcome, Taken
+from azext_acrimport.plan import Route
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.result import CopyResult, Count
 
@@ -27,9 +28,7 @@ def outcome(copied: CopyResult | None, source: str = "app:v1", *, fallback: bool
         login_server="prodreg.azurecr.io",
         source_host="docker.io",
         images=images,
-        route="local" if copied else "service",
-        reason="so it is",
-        fallback=fallback,
+        taken=Taken(Route.LOCAL if copied else Route.SERVICE, "so it is", fallback),
         seconds=1.26,
         copied=copied,
     )

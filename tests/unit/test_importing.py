@@ -7,22 +7,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import time
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
-import requests
-from azure.core.credentials import AccessToken
-from azure.core.pipeline.transport import RequestsTransport
-from azure.mgmt.containerregistry import ContainerRegistryManagementClient
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPResponse
 
 from azext_acrimport.arm import ResourceId
 from azext_acrimport.importing import POLL_SECONDS, ImportRefused, import_image
+from tests.support.sdk import Answer, Transport, Wire, registries_of
 
 TARGET = ResourceId("/subscriptions/s/resourceGroups/rg/providers/x/registries/prodreg", "s", "rg", "prodreg")
 POLL = "https://management.azure.com/subscriptions/s/operationResults/registries-1?api-version=1"
@@ -30,50 +22,11 @@ ACCEPTED = (202, {"Location": POLL, "Retry-After": "1"}, "null")
 BODY = {"source": {"sourceImage": "app:v1", "registryUri": "docker.io"}, "mode": "NoForce"}
 
 
-class Credential:
-    """Signs requests that go nowhere."""
-
-    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return AccessToken("token", int(time.time()) + 3600)
-
-
-class Wire(HTTPAdapter):
-    """Answers requests from a list, and keeps them."""
-
-    def __init__(self, answers: list[tuple[int, Mapping[str, str], str]]) -> None:
-        super().__init__()
-        self.answers = answers
-        self.requests: list[requests.PreparedRequest] = []
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        self.requests.append(request)
-        status, headers, body = self.answers.pop(0)
-        fields = {"Content-Type": "application/json", **headers}
-        raw = HTTPResponse(io.BytesIO(body.encode()), status=status, headers=fields, preload_content=False)
-        return self.build_response(request, raw)
-
-
-class Transport(RequestsTransport):
-    """The SDK's transport, but for waiting."""
-
-    def __init__(self, wire: Wire) -> None:
-        session = requests.Session()
-        session.mount("https://", wire)
-        super().__init__(session=session, session_owner=False)
-        self.slept: list[float] = []
-
-    def sleep(self, duration: float) -> None:
-        self.slept.append(duration)
-
-
-def run(
-    *answers: tuple[int, Mapping[str, str], str], no_wait: bool = False
-) -> tuple[Wire, Transport, list[Mapping[str, str]]]:
+def run(*answers: Answer, no_wait: bool = False) -> tuple[Wire, Transport, list[Mapping[str, str]]]:
     wire = Wire(list(answers))
     transport = Transport(wire)
-    client = ContainerRegistryManagementClient(Credential(), "s", transport=transport)
     states: list[Mapping[str, str]] = []
-    import_image(client.registries, TARGET, BODY, follow=states.append, no_wait=no_wait)
+    import_image(registries_of(transport), TARGET, BODY, follow=states.append, no_wait=no_wait)
     return wire, transport, states
 
 

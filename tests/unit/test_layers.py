@@ -28,7 +28,7 @@ LAYERS = {
     "request.py": {"oci", "hosts"},
     "refusals.py": set(),
     "explain.py": {"oci", "registry", "transfer", "hosts"},
-    "outcome.py": {"oci", "transfer", "request"},
+    "outcome.py": {"oci", "transfer", "plan", "request"},
     "_progress.py": {"transfer"},
     "_format.py": set(),
 }

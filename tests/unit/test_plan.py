@@ -8,11 +8,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from azext_acrimport.plan import (
     NetworkFacts,
+    NetworkSettings,
     Obstacle,
     Plan,
     Route,
@@ -22,13 +24,13 @@ from azext_acrimport.plan import (
     goes_by_resource_id,
 )
 
-PUBLIC = {"public_network_access": "Enabled", "default_action": "Allow", "bypass": "AzureServices"}
-TRUSTING = {"public_network_access": "Disabled", "default_action": "Allow", "bypass": "AzureServices"}
-CLOSED = {"public_network_access": "Disabled", "default_action": "Deny", "bypass": "None"}
+PUBLIC = NetworkSettings("Enabled", "Allow", "AzureServices")
+TRUSTING = NetworkSettings("Disabled", "Allow", "AzureServices")
+CLOSED = NetworkSettings("Disabled", "Deny", "None")
 SETTINGS = {"public": PUBLIC, "trusting": TRUSTING, "closed": CLOSED}
 
-TARGET = NetworkFacts("prodreg", **PUBLIC)
-SOURCE = NetworkFacts("srcreg", **PUBLIC, by_resource_id=True)
+TARGET = NetworkFacts("prodreg", PUBLIC)
+SOURCE = NetworkFacts("srcreg", PUBLIC, by_resource_id=True)
 HUB = NetworkFacts("docker.io", is_acr=False, in_arm=False)
 
 
@@ -36,9 +38,9 @@ def source_of(settings: str, named: str) -> NetworkFacts:
     """A source as the command sees it, by how the user names it."""
     if named == "anonymous":  # a login server of another tenant: Azure Resource Manager shows nothing of it
         return NetworkFacts("srcreg.azurecr.io", in_arm=False)
-    facts = NetworkFacts("srcreg", **SETTINGS[settings])
+    facts = NetworkFacts("srcreg", SETTINGS[settings])
     by_id = goes_by_resource_id(facts, named_by_registry=named == "resource ID", has_credentials=named == "credentials")
-    return NetworkFacts("srcreg", **SETTINGS[settings], by_resource_id=by_id)
+    return NetworkFacts("srcreg", SETTINGS[settings], by_resource_id=by_id)
 
 
 # Of a source alone, with a target that the service reaches.
@@ -63,7 +65,7 @@ BY_SOURCE = {
     list(itertools.product(SETTINGS, SETTINGS, ["resource ID", "login server", "credentials", "anonymous"])),
 )
 def test_every_combination_has_its_route(target: str, source: str, named: str) -> None:
-    plan = choose_route(NetworkFacts("prodreg", **SETTINGS[target]), source_of(source, named))
+    plan = choose_route(NetworkFacts("prodreg", SETTINGS[target]), source_of(source, named))
 
     expected = "local" if target == "closed" else BY_SOURCE[source, named]
     assert plan.route.value == expected
@@ -72,7 +74,7 @@ def test_every_combination_has_its_route(target: str, source: str, named: str) -
 
 
 def test_a_restricted_target_that_trusts_nobody_is_named_with_its_settings() -> None:
-    plan = choose_route(NetworkFacts("prodreg", **CLOSED), SOURCE)
+    plan = choose_route(NetworkFacts("prodreg", CLOSED), SOURCE)
 
     assert plan == Plan(
         Route.LOCAL,
@@ -82,7 +84,7 @@ def test_a_restricted_target_that_trusts_nobody_is_named_with_its_settings() -> 
 
 
 def test_a_default_action_of_deny_restricts_as_well() -> None:
-    source = NetworkFacts("srcreg", public_network_access="Enabled", default_action="Deny", bypass="None")
+    source = NetworkFacts("srcreg", NetworkSettings("Enabled", "Deny", "None"))
 
     assert choose_route(TARGET, source).reason == (
         "source srcreg: networkRuleSet.defaultAction is Deny and networkRuleBypassOptions is None, "
@@ -98,7 +100,7 @@ def test_credentials_do_not_get_past_a_restriction_that_a_resource_id_would() ->
 
 
 def test_the_setting_that_lets_the_service_by_is_named() -> None:
-    reason = choose_route(NetworkFacts("prodreg", **TRUSTING), source_of("trusting", "resource ID")).reason
+    reason = choose_route(NetworkFacts("prodreg", TRUSTING), source_of("trusting", "resource ID")).reason
 
     assert reason.startswith("networkRuleBypassOptions is AzureServices for target prodreg and source srcreg")
 
@@ -122,27 +124,27 @@ def test_an_option_that_only_a_copy_has_is_refused_with_the_service() -> None:
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("target", SETTINGS)
 def test_images_that_must_not_leave_a_registry_do_not(settings: str, target: str) -> None:
-    source = NetworkFacts("srcreg", **SETTINGS[settings], export_policy="disabled", by_resource_id=True)
+    source = NetworkFacts("srcreg", replace(SETTINGS[settings], export_policy="disabled"), by_resource_id=True)
 
     with pytest.raises(RouteRefused, match="source srcreg: exportPolicy is disabled") as refused:
-        choose_route(NetworkFacts("prodreg", **SETTINGS[target]), source)
+        choose_route(NetworkFacts("prodreg", SETTINGS[target]), source)
     assert refused.value.obstacle is Obstacle.EXPORT_POLICY
 
 
 def test_within_one_registry_the_export_policy_does_not_count() -> None:
-    both = NetworkFacts("prodreg", **TRUSTING, export_policy="disabled", by_resource_id=True)
+    both = NetworkFacts("prodreg", replace(TRUSTING, export_policy="disabled"), by_resource_id=True)
 
     assert choose_route(both, both, same_registry=True).route is Route.SERVICE
 
 
 def test_via_local_says_that_one_may() -> None:
-    source = NetworkFacts("srcreg", **CLOSED, export_policy="disabled")
+    source = NetworkFacts("srcreg", replace(CLOSED, export_policy="disabled"))
 
     assert choose_route(TARGET, source, via=Via.LOCAL) == Plan(Route.LOCAL, "--via is local")
 
 
 def test_via_service_asks_the_service_and_takes_its_answer() -> None:
-    plan = choose_route(NetworkFacts("prodreg", **CLOSED), SOURCE, via=Via.SERVICE, via_origin="acrimport.via")
+    plan = choose_route(NetworkFacts("prodreg", CLOSED), SOURCE, via=Via.SERVICE, via_origin="acrimport.via")
 
     assert plan == Plan(Route.SERVICE, "acrimport.via is service", may_fall_back=False)
 
@@ -176,13 +178,13 @@ def test_a_public_host_outside_azure_is_the_services() -> None:
 
 def test_the_address_of_an_azure_registry_is_no_reason() -> None:
     # Inside a network with its private endpoint, an ACR's name resolves to a private address.
-    source = NetworkFacts("srcreg", **PUBLIC, by_resource_id=True, is_private_host=True)
+    source = NetworkFacts("srcreg", PUBLIC, by_resource_id=True, is_private_host=True)
 
     assert choose_route(TARGET, source).route is Route.SERVICE
 
 
 def test_the_first_rule_that_applies_gives_the_reason() -> None:
-    target, source = NetworkFacts("prodreg", **CLOSED), NetworkFacts("srcreg", **CLOSED)
+    target, source = NetworkFacts("prodreg", CLOSED), NetworkFacts("srcreg", CLOSED)
 
     assert choose_route(target, source, local_options=["--platform"]).reason.startswith("only a copy")
     assert choose_route(target, source).reason.startswith("target prodreg")
@@ -202,7 +204,7 @@ def test_the_first_rule_that_applies_gives_the_reason() -> None:
 def test_credentials_go_with_a_login_server(
     settings: str, by_registry: bool, credentials: bool, expected: bool
 ) -> None:
-    facts = NetworkFacts("srcreg", **SETTINGS[settings])
+    facts = NetworkFacts("srcreg", SETTINGS[settings])
 
     found = goes_by_resource_id(facts, named_by_registry=by_registry, has_credentials=credentials)
     assert found is expected

@@ -10,7 +10,8 @@ from __future__ import annotations
 import pytest
 
 from azext_acrimport import resolve
-from azext_acrimport.arm import AzureRegistry, Directory, NetworkSettings, ResourceId
+from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
+from azext_acrimport.plan import NetworkSettings
 from azext_acrimport.request import InvalidRequest, TargetName
 from azext_acrimport.resolve import Endpoint, RegistryMissing, SourceArguments, find_source, find_target
 
