@@ -201,11 +201,10 @@ class Display:
     def draw(self) -> None:
         """Show the tally as it is now."""
         lines = self._lines()
-        if self._interactive:
-            # One write: what a terminal gets in pieces flickers.
-            self._write(self._erasure() + "".join(f"{line}\n" for line in lines))
-        elif lines != self._shown:
-            self._write(f"{lines[-1]}\n")
+        if lines == self._shown:
+            return
+        # One write: what a terminal gets in pieces flickers.
+        self._write(self._erasure() + "".join(f"{line}\n" for line in lines))
         self._shown = lines
 
     def clear(self) -> None:

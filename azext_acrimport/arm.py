@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knack.log import get_logger
+from knack.util import CLIError
 
 from azext_acrimport.plan import NetworkFacts, NetworkSettings
 
@@ -98,8 +99,8 @@ class AzureRegistry:
 class Directory:
     """The registries that the signed-in identity may read. Each subscription is listed once at most.
 
-    ``client_for`` gives the SDK's registry operations of a subscription; ``others`` the identity's other
-    subscriptions of the same tenant.
+    ``client_for`` gives the SDK's registry operations of a subscription, or raises CLIError for one that `az login` has
+    not found; ``others`` are the identity's other subscriptions of the same tenant.
     """
 
     def __init__(self, client_for: ClientFor, current: str, others: Callable[[], Iterable[str]]) -> None:
@@ -119,11 +120,12 @@ class Directory:
 
     def by_id(self, identity: ResourceId) -> AzureRegistry | None:
         """The registry with that resource ID; None where Azure Resource Manager does not show it."""
-        known = {self._current.lower(), *(each.lower() for each in self._others())}
-        if identity.subscription.lower() not in known:
-            logger.debug("Subscription %s is not one of the signed-in identity's.", identity.subscription)
+        try:
+            client = self._client_for(identity.subscription)
+        except CLIError as ex:  # the subscription is none of those that `az login` found
+            logger.debug("Registry %s cannot be read: %s", identity.text, ex)
             return None
-        return self._get(self._client_for(identity.subscription), identity.group, identity.name)
+        return self._get(client, identity.group, identity.name)
 
     def find(self, name_or_host: str, *, everywhere: bool = True) -> AzureRegistry | None:
         """The registry with that name or login server: in the current subscription, then in all the others."""

@@ -75,6 +75,7 @@ def import_image(
         images = Images.of(image, target_tags or [], repository or [], force=force)
         order = Order(cmd.cli_ctx, target, source, images, source_registry_username, source_registry_password)
 
+        _warn_of_doubled_names(order)
         plan = choose_route(
             target.facts, source.facts, via=chosen, via_origin=origin, same_registry=source.host == target.host
         )
@@ -106,6 +107,13 @@ def _announce(plan: Plan) -> None:
         logger.warning("Importing by the service: %s.", plan.reason)
     else:
         logger.warning("Copying from here: %s.", plan.reason)
+
+
+def _warn_of_doubled_names(order: Order) -> None:
+    """`az acr import` takes such names as they are, and so does this; hardly anybody means them."""
+    for name in order.images.targets:
+        if name.startswith(f"{order.target.host}/"):
+            logger.warning("The repository will be named %s, within the registry of that name.", name)
 
 
 def _run(order: Order, plan: Plan, *, no_wait: bool, started: float) -> dict[str, Any] | None:

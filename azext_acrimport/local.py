@@ -60,17 +60,16 @@ def copy_from_here(
     def waits(host: str, seconds: float, cause: str) -> None:
         tally.observe(Waiting(host, seconds, cause))
 
+    # One registry object for both sides lets the copier mount blobs instead of moving them.
+    same = source.host == target.host and not password
+    identity = signed_in_identity(cli_ctx, target.subscription)
+    # Before anything is drawn: the look-up may warn.
+    shown = identity if same else source_credentials(cli_ctx, source, reference.repository, username, password)
     with Transport(transport_settings()) as transport, Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)):
-        to = Registry(
-            target.host,
-            transport=transport,
-            credentials=signed_in_identity(cli_ctx, target.subscription),
-            on_wait=waits,
-        )
-        # One registry object for both sides lets the copier mount blobs instead of moving them.
-        same = source.host == target.host and not password
-        shown = None if same else source_credentials(cli_ctx, source, reference.repository, username, password)
-        origin = to if same else Registry(reference.registry, transport=transport, credentials=shown, on_wait=waits)
+        to = Registry(target.host, transport=transport, credentials=identity, on_wait=waits)
+        origin = to
+        if not same:
+            origin = Registry(reference.registry, transport=transport, credentials=shown, on_wait=waits)
         root = Root(
             source=origin.repository(reference.repository),
             identifier=reference.identifier,

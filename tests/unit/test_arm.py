@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from knack.util import CLIError
 
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from tests.support.sdk import Transport, Wire, registries_of
@@ -78,7 +79,13 @@ class Client:
 
 def directory(**clients: Client) -> Directory:
     by_subscription = {CURRENT: Client(), **{f"sub-{name}": client for name, client in clients.items()}}
-    return Directory(by_subscription.__getitem__, CURRENT, lambda: list(by_subscription))
+
+    def client_for(subscription: str) -> Client:
+        if subscription not in by_subscription:
+            raise CLIError(f"Subscription '{subscription}' not found.")
+        return by_subscription[subscription]
+
+    return Directory(client_for, CURRENT, lambda: list(by_subscription))
 
 
 @pytest.mark.parametrize("shape", [flat, nested])

@@ -211,6 +211,13 @@ def test_no_wait_does_not_apply_to_a_copy(world: World) -> None:
     assert "--no-wait does not apply" in world.said[1]
 
 
+def test_a_target_that_names_its_registry_again_is_warned_of(world: World) -> None:
+    world("docker.io/library/app:v1", target_tags=["prodreg.azurecr.io/app:v1"])
+
+    assert world.bodies[0]["targetTags"] == ["prodreg.azurecr.io/app:v1"]
+    assert world.said[0].startswith("The repository will be named prodreg.azurecr.io/app, within")
+
+
 def test_the_configured_route_is_taken_and_named(world: World) -> None:
     world.cli_ctx.config.values["acrimport", "via"] = "local"
 

@@ -168,6 +168,9 @@ def test_a_terminal_is_redrawn_in_place_and_left_clean(tally: CopyTally) -> None
     display.draw()
     assert stream.getvalue().count("\n") == 2
     display.draw()
+    assert stream.getvalue().count("\n") == 2  # nothing has changed
+    tally.observe(BlobAdvanced(A, MIB // 2))
+    display.draw()
     assert "\x1b[2A\x1b[J" in stream.getvalue()
     display.clear()
     assert stream.getvalue().endswith("\x1b[2A\x1b[J")
