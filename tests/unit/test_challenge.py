@@ -21,12 +21,11 @@ parameters = st.dictionaries(tokens.map(str.lower), quotable, max_size=4)
     ("header", "scheme", "parameters"),
     [
         (
-            'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",'
-            'scope="repository:library/nginx:pull"',
+            'Bearer realm="https://auth.docker.io/token",service="hub",scope="repository:library/nginx:pull"',
             "bearer",
             {
                 "realm": "https://auth.docker.io/token",
-                "service": "registry.docker.io",
+                "service": "hub",
                 "scope": "repository:library/nginx:pull",
             },
         ),
