@@ -61,7 +61,7 @@ class TestOrder:
             second.put(held, "v1")
             return False
 
-        lab.server.faults.add(Fault(Reset(), host=lab.target_host, when=move, times=None))
+        lab.server.faults.add(Fault(Reset(), host=lab.target_host, method="POST", when=move, times=None))
         assert lab.copy().digest == first.digest
         assert_copied(lab.target_app, first, "v1")
 
