@@ -1,0 +1,60 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+"""Our copier in a process of its own, as cheaply as Python starts: ``python3 -I -S bench/client.py JOB``.
+
+``JOB`` is a JSON object: the hosts ``source`` and ``target``, the repositories ``from`` and ``to``, the ``tags``, the
+file ``ca`` or null, and ``settings`` for :class:`CopySettings`. What it did is printed as JSON.
+"""
+
+import json
+import os
+import sys
+import time
+from resource import RUSAGE_SELF, getrusage
+
+_BEGIN = time.monotonic()
+_BARE_RSS_KIB = getrusage(RUSAGE_SELF).ru_maxrss
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bench.bare import without_the_cli  # noqa: E402 - after its folder is on the path
+
+
+def main() -> int:
+    """Copy as the first argument says."""
+    without_the_cli()
+    from azext_acrimport.registry.repository import Registry
+    from azext_acrimport.registry.transport import Transport, TransportSettings
+    from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy_all
+
+    job = json.loads(sys.argv[1])
+    settings = CopySettings(**job["settings"]) if job["settings"] else None
+    with Transport(TransportSettings(ca_bundle=job["ca"])) as transport:
+        source = Registry(job["source"], transport=transport)
+        same = job["source"] == job["target"]
+        target = source if same else Registry(job["target"], transport=transport)
+        origin, goal = source.repository(job["from"]), target.repository(job["to"])
+        roots = [Root(origin, tag, (Target(goal, (tag,)),)) for tag in job["tags"]]
+        started = time.monotonic()
+        outcomes = copy_all(roots, settings=settings)
+        ended = time.monotonic()
+    failures = [str(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
+    done = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    result = {
+        "start_seconds": started - _BEGIN,
+        "copy_seconds": ended - started,
+        "added_rss_kib": getrusage(RUSAGE_SELF).ru_maxrss - _BARE_RSS_KIB,
+        "bytes_copied": sum(outcome.bytes_copied for outcome in done),
+        "manifests_copied": sum(outcome.manifests.copied for outcome in done),
+        "blobs_copied": sum(outcome.blobs.copied for outcome in done),
+        "blobs_mounted": sum(outcome.blobs.mounted for outcome in done),
+        "failures": failures,
+    }
+    print(json.dumps(result))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
