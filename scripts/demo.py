@@ -4,7 +4,7 @@
 # --------------------------------------------------------------------------------------------
 """Show an image imported by both routes, with the real az, on a local Azure. Run it with ``make demo``.
 
-All that it writes is in ``.demo``; all that it starts has ended when it ends.
+All that it writes is in ``.demo``, or in the folder that is given; all that it starts has ended when it ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from package import ROOT, build
 
-FOLDER = ROOT / ".demo"
+FOLDER = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / ".demo"
 AZ = Path(sys.executable).parent / "az"
 SOURCE = "docker.io/library/nginx:1.27"
 IMAGE = "nginx:1.27"
