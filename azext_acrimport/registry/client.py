@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -34,11 +34,12 @@ _MAX_REDIRECTS = 5
 _MAX_ERROR_BYTES = 64 << 10
 _MAX_TOKEN_BYTES = 1 << 20
 _MAX_MESSAGE = 500
+_FIRST_RETRIES = 2
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-OnWait = Callable[[str, float, str], None]
+OnWait = Callable[[str, float, RegistryFailure], None]
 """Told before a wait: the registry's host, the seconds, and why."""
 
 
@@ -74,6 +75,7 @@ class Client:
         secure = origin_of(api_host, "https")
         # Registries on this machine mostly speak plain http. The first answer tells; it is asked without credentials.
         self._scheme_is_known = not secure.is_loopback
+        self._has_answered = False
         self.origin = secure if self._scheme_is_known else origin_of(api_host, "http")
 
     def call(
@@ -86,24 +88,59 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         limit: int = _MAX_ERROR_BYTES,
+        begun: Exchange | None = None,
     ) -> Answer:
         """Send a request until it is answered with one of the expected statuses; read the body, of ``limit`` bytes.
 
+        ``begun`` has sent it already, for the first time.
+
         :raises RegistryFailure: it was not, and further tries are no use or used up.
         """
+        first = [begun] if begun else []
 
         def send() -> Answer:
-            response = self._open(method, path, scope, headers or {}, body, expect)
+            response = self._open(method, path, scope, headers or {}, body, expect, first.pop() if first else None)
             return Answer(response.status, response.headers, self._read(response, limit))
 
         return self.retrying(send)
 
-    def open(self, path: str, *, scope: Scope, expect: frozenset[int], headers: Mapping[str, str]) -> Response:
-        """Send a GET, once, and return the answer with its body unread.
+    def open(
+        self,
+        path: str,
+        *,
+        scope: Scope,
+        expect: frozenset[int],
+        headers: Mapping[str, str],
+        begun: Exchange | None = None,
+    ) -> Response:
+        """Send a GET, once, and return the answer with its body unread. ``begun`` has sent it already.
 
         :raises RegistryFailure: it was not answered with one of the expected statuses.
         """
-        return self._open("GET", path, scope, headers, b"", expect)
+        return self._open("GET", path, scope, headers, b"", expect, begun)
+
+    def begin(self, method: str, path: str, *, scope: Scope, headers: Mapping[str, str]) -> Exchange | None:
+        """Send a request whose answer :meth:`open` or :meth:`call` reads; None when that cannot be done just now."""
+        if not self._scheme_is_known:
+            return None
+        try:
+            return self.start(method, (self.origin, path), headers, scope)
+        except RegistryFailure:
+            return None  # open() will meet the same failure, and deal with it
+
+    def ask_all(self, paths: Sequence[str], *, scope: Scope, headers: Mapping[str, str]) -> list[Answer | None]:
+        """Send HEADs over one connection without waiting for answers in between.
+
+        None stands for what was not answered, or with a refusal: it is to be asked for by :meth:`call`.
+        """
+        self.clock.check(self.host)
+        fields = {**headers, **self._authorization(self.origin, scope)}
+        answers = self._transport.pipeline(self.host, self.origin, "HEAD", paths, fields)
+        logger.debug("%s HEADs at once to %s: %s answers", len(paths), self.origin, len(answers))
+        found: list[Answer | None] = [
+            Answer(each.status, each.headers, b"") if each.status in (200, 404) else None for each in answers
+        ]
+        return found + [None] * (len(paths) - len(found))
 
     def start(
         self,
@@ -169,28 +206,38 @@ class Client:
         self.clock.check(self.host)
         asked = ex.retry_after if isinstance(ex, RegistryError) else None
         delay = self.policy.delay(tries, asked, self.clock.chance())
+        if not self._has_answered and isinstance(ex, ConnectionFailed) and tries > _FIRST_RETRIES:
+            delay = None  # a name or a port that never answered is more likely wrong than busy
         if ex.settled or not ex.retryable or delay is None:
             ex.settled = True
             raise ex
         if self.on_wait:
-            self.on_wait(self.host, delay, str(ex))
+            self.on_wait(self.host, delay, ex)
         self.clock.sleep(delay)
 
     def _open(
-        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], body: bytes, expect: frozenset[int]
+        self,
+        method: str,
+        path: str,
+        scope: Scope,
+        headers: Mapping[str, str],
+        body: bytes,
+        expect: frozenset[int],
+        begun: Exchange | None = None,
     ) -> Response:
-        """Send a request, answer challenges, follow redirects."""
+        """Send a request, answer challenges, follow redirects. ``begun`` has sent it already."""
         origin, target = self.origin, path
         challenged = False
         for _ in range(_MAX_REDIRECTS + 2):
             authorization = self._authorization(origin, scope)
             try:
-                response = self._transport.request(
+                response = self._begun_response(begun) or self._transport.request(
                     self.host, origin, method, target, {**headers, **authorization}, body
                 )
             except RegistryFailure as ex:
                 origin = self._after_no_http(ex, origin)
                 continue
+            begun = None
             request = f"{method} {origin}{target.partition('?')[0]}"  # the query may hold a signature
             logger.debug("%s: %s", request, response.status)
             if response.status == 401 and origin == self.origin and not challenged:
@@ -204,11 +251,18 @@ class Client:
                 response.close()  # what Go's servers say to plain http on a TLS port
                 origin = self._use_tls()
                 continue
-            self._scheme_is_known = True
+            self._scheme_is_known = self._has_answered = True
             if response.status in expect:
                 return response
             raise self._refusal(response, request)
         raise ProtocolError(self.host, "too many redirects")
+
+    @staticmethod
+    def _begun_response(begun: Exchange | None) -> Response | None:
+        try:
+            return begun.receive() if begun else None
+        except RegistryFailure:
+            return None  # as if it had never been sent
 
     def _authorization(self, origin: Origin, scope: Scope) -> dict[str, str]:
         """The header for a request to the origin: nothing for any other than the registry's own."""

@@ -42,18 +42,23 @@ class Connection:
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview = b"") -> None:
         """Send a request head, and with it the body or its first part."""
-        lines = [f"{method} {target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join(lines)
-        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
-            raise ValueError("a line break in a request head")  # a header of ours made from somebody else's text
-        data = head.encode("latin-1") + b"\r\n\r\n"
+        data = self.head(method, target, headers)
         if body and len(body) <= _RECEIVE_BYTES:
             self.sock.sendall(data + bytes(body))
             return
         self.sock.sendall(data)
         if body:
             self.sock.sendall(body)
+
+    @staticmethod
+    def head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+        """A request head as it goes over the wire."""
+        lines = [f"{method} {target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+            raise ValueError("a line break in a request head")  # a header of ours made from somebody else's text
+        return head.encode("latin-1") + b"\r\n\r\n"
 
     def write(self, data: memoryview | bytes) -> None:
         """Send a further part of the body."""

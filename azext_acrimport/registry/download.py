@@ -13,7 +13,7 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryFailure
 from azext_acrimport.registry.repository import Repository
-from azext_acrimport.registry.transport import failure
+from azext_acrimport.registry.transport import Exchange, failure
 
 # A peer that sends a byte now and then never runs into the time limit of a single read.
 _SLOW_SECONDS = 60.0
@@ -32,15 +32,20 @@ class BlobReader:
         self._repository = repository
         self._blob = blob
         self._response: Response | None = None
+        self._begun: Exchange | None = None
         self._tries = 0
         self._watched_from = (0.0, 0)  # seconds on the run's clock, and the position then
 
-    def fill(self, view: memoryview) -> int:
-        """Fill the view, or as much of it as there are bytes left.
+    def begin(self) -> None:
+        """Send the request for the bytes, so that they are on their way when they are first read."""
+        self._begun = self._repository.begin_blob(self._blob.digest)
+
+    def read(self, buffer: memoryview) -> memoryview:
+        """The next bytes: the buffer full of them, or as many as there are left.
 
         :raises RegistryFailure: they cannot be had, and further tries are no use or used up.
         """
-        view = view[: self._blob.size - self.position]
+        view = buffer[: self._blob.size - self.position]
         filled = 0
         while filled < len(view):
             try:
@@ -55,7 +60,7 @@ class BlobReader:
             self._tries = 0  # what moves is not counted as failing
         if self.position == self._blob.size:
             self._check_end()
-        return filled
+        return view
 
     def seek(self, position: int) -> None:
         """Go on from another position."""
@@ -68,6 +73,9 @@ class BlobReader:
         response, self._response = self._response, None
         if response:
             response.close()
+        begun, self._begun = self._begun, None
+        if begun:
+            begun.close()
 
     def _read(self, view: memoryview) -> int:
         clock = self._repository.registry.client.clock
@@ -82,7 +90,8 @@ class BlobReader:
         return count
 
     def _open(self) -> Response:
-        response = self._repository.open_blob(self._blob.digest, offset=self.position)
+        begun, self._begun = self._begun, None
+        response = self._repository.open_blob(self._blob.digest, offset=self.position, begun=begun)
         rest = self._blob.size - self.position
         if response.status == 206:
             self._check_range(response)

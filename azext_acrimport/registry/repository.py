@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.errors import ContentMismatch, ProtocolError, RegistryError
 from azext_acrimport.registry.retry import Clock, RetryPolicy
-from azext_acrimport.registry.transport import Transport
+from azext_acrimport.registry.transport import Exchange, Transport
 from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for
 
 OK = frozenset({200})
@@ -52,6 +52,11 @@ class Registry:
         self.transport = transport
         self.client = Client(host, transport, credentials=credentials, policy=policy, clock=clock, on_wait=on_wait)
         self.habits: UploadHabits = habits_for(host)
+
+    @property
+    def round_trip_seconds(self) -> float:
+        """How long a packet takes there and back; 0 before the first connection."""
+        return self.transport.round_trip_seconds(self.client.origin)
 
     def stop(self) -> None:
         """Break off what is under way, in all threads; nothing further is asked of the registry."""
@@ -86,13 +91,19 @@ class Repository:
         """What this repository's token is for."""
         return (f"repository:{self.name}:{self.actions}",)
 
-    def digest_of(self, identifier: str) -> str | None:
+    def begin_digest_of(self, identifier: str) -> Exchange | None:
+        """Send the request whose answer :meth:`digest_of` reads."""
+        path = self._path("manifests", identifier)
+        return self.registry.client.begin("HEAD", path, scope=self.scope, headers={"Accept": ACCEPT})
+
+    def digest_of(self, identifier: str, *, begun: Exchange | None = None) -> str | None:
         """The digest of the manifest with this tag or digest; None when there is none.
 
         :raises RegistryFailure: the registry does not tell.
         """
         path = self._path("manifests", identifier)
-        answer = self._call("HEAD", path, expect=FOUND | HEAD_REFUSED | {403}, headers={"Accept": ACCEPT})
+        expect = FOUND | HEAD_REFUSED | {403}
+        answer = self._call("HEAD", path, expect=expect, headers={"Accept": ACCEPT}, begun=begun)
         digest = answer.headers.get("docker-content-digest", "")
         if answer.status == 404:
             return None
@@ -105,6 +116,20 @@ class Repository:
             if ex.status == 404:
                 return None
             raise
+
+    def digests_of(self, identifiers: Sequence[str]) -> dict[str, str | None]:
+        """The digests of several manifests, asked for at once; None for those that do not exist.
+
+        What is not in it must be asked for by :meth:`digest_of`.
+        """
+        paths = [self._path("manifests", each) for each in identifiers]
+        answers = self.registry.client.ask_all(paths, scope=self.scope, headers={"Accept": ACCEPT})
+        found: dict[str, str | None] = {}
+        for identifier, answer in zip(identifiers, answers, strict=True):
+            digest = answer.headers.get("docker-content-digest", "") if answer else ""
+            if answer and (answer.status == 404 or is_digest(digest)):
+                found[identifier] = None if answer.status == 404 else digest
+        return found
 
     def manifest(self, identifier: str) -> Manifest:
         """The manifest with this tag or digest.
@@ -155,18 +180,37 @@ class Repository:
             path = self._next_page(link[1], path)
         raise ProtocolError(self.registry.host, "the registry's list of tags does not end")
 
+    def known_tags(self, most: int) -> frozenset[str] | None:
+        """All tags, if they are fewer than ``most`` and the registry shows them; else None."""
+        try:
+            answer = self._call("GET", f"/v2/{self.name}/tags/list?n={most}", expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
+        except RegistryError as ex:
+            if ex.status in (400, 401, 403, 405):
+                return None  # it is asked for each tag instead
+            raise
+        if answer.status == 404:
+            return frozenset()
+        listed = _tags_of(answer, self.registry.host)
+        is_whole = "link" not in answer.headers and len(listed) < most
+        return frozenset(listed) if is_whole else None
+
     def has_blob(self, digest: str) -> bool:
         """Whether the blob is there."""
         return self._call("HEAD", self._path("blobs", digest), expect=FOUND).status == 200
 
-    def open_blob(self, digest: str, *, offset: int = 0) -> Response:
+    def begin_blob(self, digest: str) -> Exchange | None:
+        """Send the request for a blob whose answer :meth:`open_blob` reads."""
+        return self.registry.client.begin("GET", self._path("blobs", digest), scope=self.scope, headers={})
+
+    def open_blob(self, digest: str, *, offset: int = 0, begun: Exchange | None = None) -> Response:
         """The blob's bytes from ``offset`` on, once: 206 says that they begin there, 200 at the blob's beginning.
 
         :raises RegistryFailure: they cannot be had.
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         expect = frozenset({200, 206}) if offset else OK
-        return self.registry.client.open(self._path("blobs", digest), scope=self.scope, expect=expect, headers=headers)
+        path = self._path("blobs", digest)
+        return self.registry.client.open(path, scope=self.scope, expect=expect, headers=headers, begun=begun)
 
     def start_upload(self, *, mount: str = "", mount_from: str = "") -> UploadSession | None:
         """Begin an upload; None when the registry has put the blob ``mount`` there from ``mount_from`` instead.
@@ -208,9 +252,10 @@ class Repository:
         headers: dict[str, str] | None = None,
         body: bytes = b"",
         limit: int = 64 << 10,
+        begun: Exchange | None = None,
     ) -> Answer:
         return self.registry.client.call(
-            method, path, scope=self.scope, expect=expect, headers=headers, body=body, limit=limit
+            method, path, scope=self.scope, expect=expect, headers=headers, body=body, limit=limit, begun=begun
         )
 
 

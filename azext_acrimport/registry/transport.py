@@ -12,7 +12,8 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
@@ -51,6 +52,7 @@ class Transport:
         self._busy: set[Connection] = set()
         self._context: ssl.SSLContext | None = None
         self._aborted = False
+        self._round_trips: dict[Origin, float] = {}
 
     def __enter__(self) -> Transport:
         return self
@@ -93,6 +95,28 @@ class Transport:
                 if not exchange.was_stale(ex):
                     raise
 
+    def pipeline(
+        self, host: str, origin: Origin, method: str, targets: Sequence[str], headers: Mapping[str, str]
+    ) -> list[Response]:
+        """Send several requests at once over one connection; return the answers that came, in order.
+
+        They have no bodies (the method is HEAD). There may be fewer answers than requests: not every server takes
+        requests before it has answered the last one. Source: RFC 9112, section 9.3.2.
+        """
+        answers: list[Response] = []
+        try:
+            exchange = self.open(host, origin)
+            exchange.send_all(method, targets, headers)
+            while len(answers) < len(targets):
+                answers.append(exchange.receive(last=len(answers) == len(targets) - 1))
+        except RegistryFailure:
+            pass  # what is missing is asked for again, one by one
+        return answers
+
+    def round_trip_seconds(self, origin: Origin) -> float:
+        """How long a packet takes to the origin and back, by the quickest connection that was made; 0 if none was."""
+        return self._round_trips.get(origin, 0.0)
+
     def open(self, host: str, origin: Origin) -> Exchange:
         """Take a connection to the origin, for one request at a time.
 
@@ -117,7 +141,10 @@ class Transport:
     def _connect(self, host: str, origin: Origin) -> Connection:
         sock: socket.socket | None = None
         try:
+            began = time.monotonic()
             sock = self._dial(host, origin)
+            taken = time.monotonic() - began
+            self._round_trips[origin] = min(taken, self._round_trips.get(origin, taken))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if origin.scheme == "https":
                 sock = self._tls().wrap_socket(sock, server_hostname=origin.host)
@@ -195,16 +222,29 @@ class Exchange:
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview = b"") -> None:
         """Send the head, and with it the body or its first part."""
         self._method = method
-        fields = {"Host": self.origin.authority, "User-Agent": self._transport.settings.user_agent}
-        # A registry's content is stored compressed; a second compression on the wire would break its digest.
-        fields["Accept-Encoding"] = "identity"
-        fields.update(headers)
+        fields = self._fields(headers)
         if "Content-Length" not in fields and (body or method in ("POST", "PUT", "PATCH")):
             fields["Content-Length"] = str(len(body))
         try:
             self._connection.send(method, target, fields, body)
         except OSError as ex:
             self._give_up(ex)
+
+    def send_all(self, method: str, targets: Sequence[str], headers: Mapping[str, str]) -> None:
+        """Send several requests without bodies, all at once."""
+        self._method = method
+        fields = self._fields(headers)
+        try:
+            self._connection.write(b"".join(self._connection.head(method, target, fields) for target in targets))
+        except OSError as ex:
+            self._give_up(ex)
+
+    def _fields(self, headers: Mapping[str, str]) -> dict[str, str]:
+        # A registry's content is stored compressed; a second compression on the wire would break its digest.
+        settings = self._transport.settings
+        fields = {"Host": self.origin.authority, "User-Agent": settings.user_agent, "Accept-Encoding": "identity"}
+        fields.update(headers)
+        return fields
 
     def write(self, data: memoryview | bytes) -> bool:
         """Send a further part of the body; False when the peer closed, but had answered before: receive() tells."""
@@ -219,10 +259,10 @@ class Exchange:
         """Whether the peer has answered, or gone, while the body is still being sent."""
         return self._connection.answered()
 
-    def receive(self) -> Response:
-        """Read the head of the answer."""
+    def receive(self, *, last: bool = True) -> Response:
+        """Read the head of the answer; the ``last`` one that is expected gives the connection back at its end."""
         try:
-            return self._connection.receive(self._method, self._end)
+            return self._connection.receive(self._method, self._end if last else self._go_on)
         except (OSError, HttpViolation) as ex:
             self.close()
             raise failure(self._host, self.origin, ex) from ex
@@ -234,6 +274,11 @@ class Exchange:
     def close(self) -> None:
         """Drop the connection."""
         self._end(self._connection, False)
+
+    def _go_on(self, connection: Connection, keep: bool) -> None:
+        """An answer has ended and more are to come, unless the server says that it closes."""
+        if not keep:
+            connection.abort()
 
     def _end(self, connection: Connection, keep: bool) -> None:
         self._transport._done(self.origin, connection, keep and not self.incomplete)

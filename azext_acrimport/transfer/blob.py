@@ -19,7 +19,7 @@ from azext_acrimport.transfer.verify import Verifier
 
 
 class BlobCopy:
-    """One blob on its way into an upload session that has been begun.
+    """One blob on its way.
 
     ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target.
     """
@@ -29,7 +29,6 @@ class BlobCopy:
         source: Repository,
         target: Repository,
         blob: Descriptor,
-        session: UploadSession,
         *,
         buffer: memoryview,
         advanced: Callable[[int], None],
@@ -37,7 +36,7 @@ class BlobCopy:
         self._source = source
         self._target = target
         self._blob = blob
-        self._session: UploadSession | None = session
+        self._session: UploadSession | None = None
         self._buffer = buffer
         self._advanced = advanced
         self._reader = BlobReader(source, blob)
@@ -45,11 +44,20 @@ class BlobCopy:
         self._form = target.registry.habits.form_for(blob.size)
         self._sent = 0
 
-    def run(self) -> None:
-        """Move the bytes until the target has them all.
+    def begin(self) -> None:
+        """Ask the source for the bytes before it is certain that they are wanted."""
+        self._reader.begin()
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._reader.close()
+
+    def run(self, session: UploadSession) -> None:
+        """Move the bytes into an upload session until the target has them all.
 
         :raises CopyError: it cannot be done; the upload session is given up.
         """
+        self._session = session
         tries = furthest = 0
         corrupt = False
         try:
@@ -74,8 +82,6 @@ class BlobCopy:
             if self._session:
                 self._session.cancel()
             raise
-        finally:
-            self._reader.close()
 
     def _send_rest(self) -> None:
         """Send what the session does not have yet. Failures of the target come out as they are."""
@@ -100,7 +106,7 @@ class BlobCopy:
 
     def _forward(self, writer: BlobWriter) -> None:
         with blamed_on(Side.SOURCE, self._source, self._blob.digest):
-            data = self._buffer[: self._reader.fill(self._buffer)]
+            data = self._reader.read(self._buffer)
         behind = self._sent - self._verifier.position  # bytes that are hashed again, but not sent again
         self._verifier.update(data)
         if self._verifier.position == self._blob.size:

@@ -16,14 +16,14 @@ An interrupted copy leaves blobs and untagged manifests, never a tag, and a seco
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.oci.manifest import Manifest
-from azext_acrimport.registry.errors import Cancelled, RegistryError
+from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import UploadSession
 from azext_acrimport.transfer.blob import BlobCopy
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
@@ -35,24 +35,29 @@ from azext_acrimport.transfer.events import (
     ManifestFinished,
     Observer,
     TagWritten,
+    Waiting,
     ignore,
 )
-from azext_acrimport.transfer.executor import Executor, Priority
+from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
+from azext_acrimport.transfer.survey import BATCH, Survey
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
 _BULK_BYTES = 4 << 20  # a blob of more is bound by bandwidth, one of less by round trips
 _BUFFER_BYTES = 256 << 10  # larger ones fall out of the processor's cache: docs/benchmarks.md
 _SMALL_BUFFER_BYTES = 64 << 10
+_SLOW_ROUND_TRIP_SECONDS = 0.01
+# Small blobs are bound by round trips: 16 at once fill two processors on a local network, 64 a line of 40 ms.
+_LEAST_WORKERS, _MOST_WORKERS, _WORKERS_PER_SECOND = 16, 64, 1200
 
 
 @dataclass(frozen=True)
 class CopySettings:
-    """How much goes on at once: connections per registry, and of these how many move big blobs."""
+    """How much goes on at once, at the most: connections per registry, and of these how many move big blobs."""
 
-    max_connections: int = 16
+    max_connections: int = 64
     bulk_connections: int = 4
 
 
@@ -92,15 +97,20 @@ class _Job:
     def __init__(self, roots: Sequence[Root], settings: CopySettings, observe: Observer) -> None:
         self._tallies = [Tally(root) for root in roots]
         self._observe = observe
-        self._executor = Executor(workers=settings.max_connections, bulk_workers=settings.bulk_connections)
+        self._settings = settings
+        workers = min(settings.max_connections, _LEAST_WORKERS)
+        self._executor = Executor(workers=workers, bulk_workers=settings.bulk_connections)
         self._graph = Graph()
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._buffers = threading.local()
         self._no_mounts: set[str] = set()  # registries that refused a mount
+        self._filled: set[Repository] = set()  # targets where a blob was found that no manifest had told of
+        self._survey = Survey()
 
     def run(self) -> list[CopyResult | Exception]:
-        for tally in self._tallies:
-            self._submit(Priority.GET_MANIFEST, tally, partial(self._resolve, tally))
+        for registry in self._registries():
+            self._listen(registry)
+        self._ask()
         try:
             self._executor.run()
         except BaseException:  # Ctrl-C arrives here too
@@ -119,17 +129,45 @@ class _Job:
 
     # Resolve
 
+    def _ask(self) -> None:
+        """Ask both sides at once what the tags name, for each repository about many tags together."""
+        sources: dict[Repository, list[Tally]] = {}
+        targets: dict[Repository, list[Tally]] = {}
+        for tally in self._tallies:
+            sources.setdefault(tally.root.source, []).append(tally)
+            for target in tally.root.targets:
+                targets.setdefault(target.repository, []).append(tally)
+            tally.questions = 1 + len({target.repository for target in tally.root.targets})
+        for source, tallies in sources.items():
+            for some in _batches(tallies):
+                identifiers = [tally.root.identifier for tally in some]
+                self._submit_question(some, partial(self._survey.ask_source, source, identifiers))
+        for repository, tallies in targets.items():
+            for some in _batches(tallies):
+                tags = sorted({tag for tally in some for tag in tally.root.tags_in(repository)})
+                self._submit_question(some, partial(self._survey.ask_target, repository.to_push(), tags))
+
+    def _submit_question(self, tallies: list[Tally], question: Task) -> None:
+        def task() -> None:
+            question()
+            self._executor.widen(self._workers())
+            with self._lock:
+                for tally in tallies:
+                    tally.questions -= 1
+                answered = [tally for tally in tallies if not tally.questions and not tally.failure]
+            for tally in answered:
+                self._submit(Priority.GET_MANIFEST, tally, partial(self._resolve, tally))
+
+        self._executor.submit(Priority.GET_MANIFEST, partial(self._guard, tallies, task))
+
     def _resolve(self, tally: Tally) -> None:
-        """Fix the digest, look at the targets, and want the image where it is not."""
+        """Fix the digest, compare with the targets, and want the image where it is not."""
         root = tally.root
-        tally.digest = self._source_digest(root)
+        tally.digest = self._survey.source_digest(root.source, root.identifier)
         plans = [self._plan_target(tally, target) for target in root.targets]
         missing = [plan for plan in plans if plan is not None]
         if not missing:
-            with blamed_on(Side.TARGET, root.targets[0].repository, tally.digest):
-                tally.media_type = root.targets[0].repository.to_push().manifest(tally.digest).media_type
-            tally.manifests_existing += 1
-            self._observe(ManifestFinished(tally.digest, copied=False))
+            self._finish_existing(tally)
             return
         with self._lock:
             nodes = [self._graph.add_root(tally, target, checks_target=checks) for target, checks in missing]
@@ -137,47 +175,52 @@ class _Job:
             if node:
                 self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
 
-    def _source_digest(self, root: Root) -> str:
-        if is_digest(root.identifier):
-            return root.identifier
-        with blamed_on(Side.SOURCE, root.source, root.identifier):
-            digest = root.source.digest_of(root.identifier)
-            if digest is None:
-                root.source.manifest(root.identifier)  # raises what the registry says of it
-                raise RegistryError(root.source.registry.host, f"GET {root.source}", 404, ("MANIFEST_UNKNOWN",))
-            return digest
+    def _finish_existing(self, tally: Tally) -> None:
+        """Everything is there already. Its type is asked for where there is but one image: nobody else looks at it."""
+        if len(self._tallies) == 1:
+            repository = tally.root.targets[0].repository.to_push()
+            tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
+        tally.manifests_existing += 1
+        self._observe(ManifestFinished(tally.digest, copied=False))
 
     def _plan_target(self, tally: Tally, target: Target) -> tuple[Target, bool] | None:
         """What is left to do at a target, and whether the image may be there already; None when nothing is.
 
         :raises TagExists: a tag names another image.
         """
-        repository = target.repository.to_push()
+        repository, force = target.repository.to_push(), tally.root.force
         to_write = []
         for tag in target.tags:
-            with blamed_on(Side.TARGET, repository, tag):
-                existing = repository.digest_of(tag)
-            if existing is not None and existing != tally.digest and not tally.root.force:
+            existing = self._survey.target_digest(repository, tag)
+            if existing is not None and existing != tally.digest and not force:
                 raise TagExists(repository.registry.host, repository.name, tag, existing, tally.digest)
             if existing != tally.digest:
                 to_write.append(tag)
-        if target.tags and not to_write and not tally.root.force:
-            return None
-        if not target.tags and not tally.root.force:
-            with blamed_on(Side.TARGET, repository, tally.digest):
-                if repository.digest_of(tally.digest):
-                    return None
-        # With force, what is below an existing manifest is checked too: a cache rule may have left it incomplete.
-        tags = tuple(to_write) if not tally.root.force else target.tags
-        return Target(repository, tags), bool(target.tags) and not tally.root.force
+        if force:
+            # What is below an existing manifest is checked too: a cache rule may have left it incomplete.
+            return Target(repository, target.tags), False
+        if target.tags:
+            return (Target(repository, tuple(to_write)), True) if to_write else None
+        return None if self._survey.target_digest(repository, tally.digest) else (Target(repository), False)
 
     # Descend
 
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
-        if node.checks_target and not self._forced(node) and self._is_there(node):
+        checks = node.checks_target and not node.tally.root.force
+        if checks and not self._is_worth_a_guess(node):
+            if self._is_there(node):
+                return
+            checks = False
+        begun = node.target.begin_digest_of(node.digest) if checks else None
+        try:
+            manifest = self._fetch(node.source, node.digest, Side.SOURCE)
+        except CopyError:
+            if begun:
+                begun.close()
+            raise
+        if checks and self._is_there(node, begun):
             return
-        manifest = self._fetch(node.source, node.digest, Side.SOURCE)
         node.manifest = manifest
         if not node.depth:
             node.tally.media_type = manifest.media_type
@@ -197,10 +240,10 @@ class _Job:
         if is_ready:
             self._submit(Priority.PUT_MANIFEST, node, partial(self._ascend, node))
 
-    def _is_there(self, node: ManifestNode) -> bool:
+    def _is_there(self, node: ManifestNode, begun: Exchange | None = None) -> bool:
         """Whether the target has the manifest already, and so all that is below it; its tags are written then."""
         with blamed_on(Side.TARGET, node.target, node.digest):
-            if node.target.digest_of(node.digest) is None:
+            if node.target.digest_of(node.digest, begun=begun) is None:
                 return False
         if node.tags:
             node.manifest = self._fetch(node.target, node.digest, Side.TARGET)
@@ -208,9 +251,6 @@ class _Job:
             self._put_tags(node, node.manifest)
         self._finish_manifest(node, copied=False)
         return True
-
-    def _forced(self, node: ManifestNode) -> bool:
-        return node.tally.root.force
 
     @staticmethod
     def _fetch(repository: Repository, digest: str, side: Side) -> Manifest:
@@ -233,18 +273,33 @@ class _Job:
         if all(parent.failed for parent in node.parents):
             return
         blob = node.blob
-        session, outcome = self._begin_upload(node)
-        if session:
-            self._observe(BlobStarted(blob.digest, blob.size))
-            BlobCopy(
-                node.source,
-                node.target,
-                blob,
-                session,
-                buffer=self._buffer(blob.size),
-                advanced=lambda count: self._observe(BlobAdvanced(blob.digest, count)),
-            ).run()
+        copy = BlobCopy(
+            node.source,
+            node.target,
+            blob,
+            buffer=self._buffer(blob.size),
+            advanced=lambda count: self._observe(BlobAdvanced(blob.digest, count)),
+        )
+        if not node.mount_from and self._is_worth_a_guess(node):
+            copy.begin()
+        try:
+            session, outcome = self._begin_upload(node)
+            if session:
+                self._observe(BlobStarted(blob.digest, blob.size))
+                copy.run(session)
+        finally:
+            copy.close()
+        if outcome is BlobOutcome.EXISTING:
+            self._filled.add(node.target)
         self._finish_blob(node, outcome)
+
+    def _is_worth_a_guess(self, node: ManifestNode | BlobNode) -> bool:
+        """Whether to ask the source for content before the target has said that it does not have it.
+
+        It saves a round trip where one takes long, and moves some bytes for nothing where the guess is wrong.
+        """
+        is_new = self._survey.is_tagless(node.target) and node.target not in self._filled
+        return is_new and node.source.registry.round_trip_seconds > _SLOW_ROUND_TRIP_SECONDS
 
     def _begin_upload(self, node: BlobNode) -> tuple[UploadSession | None, BlobOutcome]:
         """Ask for the blob to be mounted, or known, or else sent: all in one request."""
@@ -318,23 +373,45 @@ class _Job:
 
     # Tasks
 
-    def _submit(
-        self, priority: Priority, about: Tally | ManifestNode | BlobNode, task: Callable[[], None], *, size: int = 0
-    ) -> None:
+    def _workers(self) -> int:
+        """How many requests to have under way: the longer each takes, the more."""
+        slowest = max(registry.round_trip_seconds for registry in self._registries())
+        wanted = _LEAST_WORKERS + int(slowest * _WORKERS_PER_SECOND)
+        return min(self._settings.max_connections, wanted, _MOST_WORKERS)
+
+    def _listen(self, registry: Registry) -> None:
+        """Tell of waits; a registry that had too many requests gets fewer at once from then on."""
+        also = registry.client.on_wait
+
+        def waits(host: str, seconds: float, cause: RegistryFailure) -> None:
+            if isinstance(cause, RegistryError) and cause.status == 429:
+                self._executor.narrow()
+            self._observe(Waiting(host, seconds, str(cause)))
+            if also:
+                also(host, seconds, cause)
+
+        registry.client.on_wait = waits
+
+    def _submit(self, priority: Priority, about: Tally | ManifestNode | BlobNode, task: Task, *, size: int = 0) -> None:
         self._executor.submit(priority, partial(self._guard, about, task), size=size)
 
-    def _guard(self, about: Tally | ManifestNode | BlobNode, task: Callable[[], None]) -> None:
+    def _guard(self, about: list[Tally] | Tally | ManifestNode | BlobNode, task: Task) -> None:
         """Run a task; what fails fails the images that need it, and no others."""
         try:
             task()
         except (CopyError, TagExists) as ex:
             self._fail(about, ex)
 
-    def _fail(self, about: Tally | ManifestNode | BlobNode, ex: Exception) -> None:
+    def _fail(self, about: list[Tally] | Tally | ManifestNode | BlobNode, ex: Exception) -> None:
         with self._lock:
-            if isinstance(about, Tally):
-                about.failure = about.failure or ex
+            if isinstance(about, (list, Tally)):
+                for tally in about if isinstance(about, list) else [about]:
+                    tally.failure = tally.failure or ex
                 return
             heirs = self._graph.fail(about, ex)
         for heir in heirs:
             self._submit_blob(heir)
+
+
+def _batches(tallies: list[Tally]) -> list[list[Tally]]:
+    return [tallies[start : start + BATCH] for start in range(0, len(tallies), BATCH)]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 Task = Callable[[], None]
+_RECOVERY = 0.05  # threads that one task done gives back after a narrowing
 _STACK_BYTES = 512 << 10  # the default of 8 MiB is address space only, but some limits count it
 
 
@@ -29,10 +30,12 @@ class Executor:
     """A pool of at most ``workers`` threads, of which at most ``bulk_workers`` move big blobs at a time.
 
     Tasks may submit further tasks. The first exception that leaves a task stops the pool.
+    :meth:`narrow` halves the number of threads that work; each task that is done lets a little more work again.
     """
 
     def __init__(self, *, workers: int, bulk_workers: int) -> None:
         self._workers = workers
+        self._allowed = float(workers)
         self._bulk_workers = bulk_workers
         self._condition = threading.Condition()
         self._queues: dict[Priority, list[tuple[int, int, Task]]] = {priority: [] for priority in Priority}
@@ -53,6 +56,21 @@ class Executor:
                 self._condition.notify()
             elif len(self._threads) < self._workers:
                 self._start_thread()
+
+    def widen(self, workers: int) -> None:
+        """Allow so many threads, if that is more than before."""
+        with self._condition:
+            if workers > self._workers:
+                self._allowed += workers - self._workers
+                self._workers = workers
+                waiting = sum(map(len, self._queues.values()))
+                for _ in range(min(workers - len(self._threads), waiting)):
+                    self._start_thread()
+
+    def narrow(self) -> None:
+        """Let half as many threads work as are working now."""
+        with self._condition:
+            self._allowed = max(1.0, min(self._allowed, self._running) / 2)
 
     def run(self) -> None:
         """Wait until every task is done; raise the exception that stopped the pool, if one did."""
@@ -94,13 +112,14 @@ class Executor:
                     self._stopped = True
             with self._condition:
                 self._running -= 1
+                self._allowed = min(self._workers, self._allowed + _RECOVERY)
                 self._bulk_running -= priority is Priority.BIG_BLOB
                 self._condition.notify_all() if self._is_over() else self._condition.notify()
 
     def _take(self) -> tuple[Priority, Task] | None:
         """The next task, waiting for one; None when there will be no more. Called under the lock."""
         while not self._stopped:
-            for priority, queue in self._queues.items():
+            for priority, queue in self._queues.items() if self._running < self._allowed else ():
                 if not queue or (priority is Priority.BIG_BLOB and self._bulk_running >= self._bulk_workers):
                     continue
                 self._running += 1

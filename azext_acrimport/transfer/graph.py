@@ -41,6 +41,10 @@ class Root:
     targets: tuple[Target, ...]
     force: bool = False
 
+    def tags_in(self, repository: Repository) -> list[str]:
+        """The tags that will name the image in one of the target repositories."""
+        return [tag for target in self.targets if target.repository == repository for tag in target.tags]
+
 
 @dataclass(eq=False)
 class Tally:
@@ -49,6 +53,7 @@ class Tally:
     root: Root
     digest: str = ""
     media_type: str = ""
+    questions: int = 0  # what the registries have yet to tell before it can be planned
     waiting_for: int = 0
     nodes: int = 0
     manifests_copied: int = 0

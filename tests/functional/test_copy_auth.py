@@ -154,6 +154,33 @@ class TestTokens:
         assert 3 <= lab.clock.waits[0] < 4
 
 
+class TestMounts:
+    """A mount reads from one repository and writes to another, and its token is for both."""
+
+    @pytest.fixture
+    def realm(self, lab: Lab, source_realm: Realm) -> Realm:
+        lab.target_host, lab.target_app = lab.source_host, lab.source_app
+        lab.source_credentials = lab.target_credentials = Password("user", SECRET)
+        return source_realm
+
+    def test_token_is_for_both_repositories(self, lab: Lab, image: content.Artifact, realm: Realm) -> None:
+        result = lab.copy()
+        assert_copied(lab.source_app, image, "v1")
+        assert result.bytes_copied == 0
+        both = [f"repository:{TARGET}:pull,push", f"repository:{SOURCE}:pull"]
+        assert both in [request.args("scope") for request in realm.asked]
+
+    def test_user_who_may_not_read_the_source_by_that_token(
+        self, lab: Lab, image: content.Artifact, realm: Realm
+    ) -> None:
+        lab.server.faults.add(
+            Fault(Answer(403), host=realm.host, query=f"{SOURCE}:pull.*{TARGET}|{TARGET}.*{SOURCE}:pull", times=None)
+        )
+        result = lab.copy()
+        assert_copied(lab.source_app, image, "v1")
+        assert result.blobs.mounted == 0
+
+
 class TestRenewal:
     def test_token_is_renewed_before_it_ends(
         self, lab: Lab, image: content.Artifact, source_realm: Realm, target_realm: Realm

@@ -10,12 +10,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.download import BlobReader
-from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryFailure
+from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryFailure
 from azext_acrimport.registry.repository import Repository
 from tests.support.lab import FastClock
 
@@ -57,19 +59,50 @@ def reader_of(clock: FastClock, *, count: int, seconds: float) -> BlobReader:
 def test_source_that_only_drips_is_given_up() -> None:
     reader = reader_of(FastClock(), count=10, seconds=1)
     with pytest.raises(ConnectionFailed) as raised:
-        reader.fill(memoryview(bytearray(BLOB.size)))
+        reader.read(memoryview(bytearray(BLOB.size)))
     assert raised.value.reason is Reason.TIMEOUT
     assert raised.value.host == "r.io"
 
 
 def test_slow_source_is_borne_with() -> None:
     reader = reader_of(FastClock(), count=1000, seconds=1)
-    assert reader.fill(memoryview(bytearray(BLOB.size))) == BLOB.size
+    assert len(reader.read(memoryview(bytearray(BLOB.size)))) == BLOB.size
     assert reader.position == BLOB.size
 
 
 def test_nothing_is_read_past_the_end() -> None:
     reader = reader_of(FastClock(), count=1 << 20, seconds=0)
     view = memoryview(bytearray(2 * BLOB.size))
-    assert reader.fill(view) == BLOB.size
-    assert reader.fill(view) == 0
+    assert len(reader.read(view)) == BLOB.size
+    assert len(reader.read(view)) == 0
+
+
+class Answered(Dripping):
+    """An answer to a request for a part of the blob."""
+
+    def __init__(self, content_range: str) -> None:
+        super().__init__(FastClock(), count=1 << 20, seconds=0)
+        self.status = 206
+        self.headers = {"content-range": content_range}
+
+
+@given(
+    st.text(max_size=30)
+    | st.builds("bytes {}-{}/{}".format, st.integers(0, 2_000_000), st.integers(0, 2_000_000), st.integers(0, 10**19))
+    | st.just("bytes 5-999999/1000000")
+    | st.just("bytes 5-999999/*")
+)
+def test_part_is_taken_only_where_it_goes_on(content_range: str) -> None:
+    reader = reader_of(FastClock(), count=1, seconds=0)
+    reader._repository = cast(  # type: ignore[misc]
+        Any, SimpleNamespace(registry=reader._repository.registry, open_blob=lambda *_, **__: Answered(content_range))
+    )
+    reader.seek(5)
+    try:
+        reader.read(memoryview(bytearray(10)))
+    except ContentMismatch:
+        assert not content_range.startswith("bytes 5-999999/1000000")
+        return
+    start, _, rest = content_range.removeprefix("bytes ").partition("-")
+    assert int(start) == 5
+    assert rest.partition("/")[2] in ("*", str(BLOB.size))

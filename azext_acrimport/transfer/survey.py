@@ -1,0 +1,84 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What tags name now, at the source and at the targets: asked for many at once, and kept for the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from azext_acrimport.oci.digest import is_digest
+from azext_acrimport.registry.errors import RegistryError
+from azext_acrimport.registry.repository import Repository
+from azext_acrimport.transfer.errors import Side, blamed_on
+
+BATCH = 50  # tags asked for at once over one connection
+_TAG_PAGE = 1000  # the most that registries list at once
+
+
+class Survey:
+    """The digests behind tags. Safe for several threads, as each asks about repositories and tags of its own."""
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[Repository, str], str] = {}
+        self._targets: dict[tuple[Repository, str], str | None] = {}
+        self._tagless: set[Repository] = set()
+
+    def ask_source(self, source: Repository, identifiers: Sequence[str]) -> None:
+        """Resolve tags of a source to digests; one that does not exist is left for :meth:`source_digest` to explain."""
+        tags = [each for each in identifiers if not is_digest(each)]
+        if len(tags) == 1:
+            self._sources[source, tags[0]] = self.source_digest(source, tags[0])
+            return
+        with blamed_on(Side.SOURCE, source):
+            found = source.digests_of(tags) if tags else {}
+        self._sources.update({(source, tag): digest for tag, digest in found.items() if digest})
+
+    def ask_target(self, target: Repository, tags: Sequence[str]) -> None:
+        """See which tags there are at a target, and what they name.
+
+        A list of all tags answers for those that do not exist, and for a repository that has none at all.
+        """
+        with blamed_on(Side.TARGET, target):
+            known = target.known_tags(_TAG_PAGE if len(tags) > 1 else 1)
+            existing = [tag for tag in tags if known is None or tag in known]
+            found: dict[str, str | None] = target.digests_of(existing) if len(existing) > 1 else {}
+        for tag in set(tags) - set(existing):
+            self._targets[target, tag] = None
+        for tag in existing:
+            self._targets[target, tag] = found[tag] if tag in found else self.target_digest(target, tag)
+        if known is not None and not known:
+            self._tagless.add(target)
+
+    def source_digest(self, source: Repository, identifier: str) -> str:
+        """The digest of the image to copy.
+
+        :raises CopyError: there is no such image, or the source does not tell.
+        """
+        if is_digest(identifier):
+            return identifier
+        known = self._sources.get((source, identifier))
+        if known:
+            return known
+        with blamed_on(Side.SOURCE, source, identifier):
+            digest = source.digest_of(identifier)
+            if digest is None:
+                source.manifest(identifier)  # raises what the registry says of it
+                raise RegistryError(source.registry.host, f"GET {source}:{identifier}", 404, ("MANIFEST_UNKNOWN",))
+            return digest
+
+    def target_digest(self, target: Repository, identifier: str) -> str | None:
+        """What the tag or digest names at the target; None when nothing.
+
+        :raises CopyError: the target does not tell.
+        """
+        if (target, identifier) in self._targets:
+            return self._targets[target, identifier]
+        with blamed_on(Side.TARGET, target, identifier):
+            return target.digest_of(identifier)
+
+    def is_tagless(self, target: Repository) -> bool:
+        """Whether the target repository has no tag: it is new, or an earlier copy into it was interrupted."""
+        return target in self._tagless
