@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.client import Answer as Answered
-from azext_acrimport.registry.credentials import Password
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryError
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content
-from emulator.auth import BasicAuth, Scope
-from emulator.faults import Action, Answer, Fault, SetHeader, registry_error
-from emulator.http import Request, Response, Server
+from emulator.faults import Answer, Fault, SetHeader, registry_error
+from emulator.http import Request, Server
 from emulator.registry import BlobStorageApp
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied, transport
 
@@ -91,25 +89,6 @@ def test_proxy_that_does_not_let_by_is_named(lab: Lab, server: Server, image: co
     assert isinstance(cause, ConnectionFailed)
     assert cause.reason is Reason.PROXY
     assert server.inside_proxy.removeprefix("http://") in str(cause)
-
-
-def test_upload_that_goes_on_at_another_host_takes_no_credentials_there(
-    lab: Lab, server: Server, image: content.Artifact
-) -> None:
-    through_proxy(lab, server)
-    server.add_host("uploads.example", lab.target_app)
-    users = {"user": "secret"}
-    lab.target_credentials = Password("user", "secret")
-
-    def authorise(request: Request, needed: tuple[Scope, ...]) -> Response | None:
-        return None if request.host == "uploads.example" else BasicAuth(users)(request, needed)
-
-    lab.target_app.authorise = authorise
-    server.faults.add(Fault(_Elsewhere("https://uploads.example"), host=ACR, method="POST", times=None))
-    lab.copy()
-    assert_copied(lab.target_app, image, "v1")
-    assert len(lab.asked("uploads.example", "PUT")) == len(image.all_blobs)
-    assert all("Authorization" not in entry.headers for entry in lab.asked("uploads.example"))
 
 
 def test_refusal_during_an_upload_over_https_is_heard(lab: Lab, server: Server) -> None:
@@ -299,17 +278,6 @@ def test_copy_to_two_registries_at_once(lab: Lab, image: content.Artifact) -> No
     )
     assert_copied(lab.target_app, image, "v1")
     assert_copied(second, image, "v1")
-
-
-class _Elsewhere(Action):
-    """Send the client to another host for the rest of its upload."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-
-    def on_response(self, response: Response, line: Any) -> Response:
-        response.headers["Location"] = self.base + response.headers["Location"]
-        return response
 
 
 def _is_large(request: Request) -> bool:
