@@ -222,6 +222,10 @@ class Response:
                 raise TimeoutError("the response took too long")
         return b"".join(parts)
 
+    def abort(self) -> None:
+        """Wake up whichever thread reads this."""
+        self._connection.abort()
+
     def close(self) -> None:
         """Stop reading; unless the body is over, the connection goes too."""
         on_end, self._on_end = self._on_end, None

@@ -8,17 +8,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryFailure
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.stripes import Stripes
 from azext_acrimport.registry.transport import Exchange, failure
 
 # A peer that sends a byte now and then never runs into the time limit of a single read.
 _SLOW_SECONDS = 60.0
 _SLOW_BYTES = 16 << 10
+_PACE_SECONDS = 0.25
+_FAST_BYTES_PER_SECOND = 100 << 20
+_WORTH_STRIPING_BYTES = 32 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+
+
+class Pace:
+    """How quickly a stream comes, and whether that is what its reader waits for."""
+
+    def __init__(self, began: float = 0.0) -> None:
+        self._began = began
+        self._now = began
+        self._received = 0
+        self._waited = 0.0
+
+    def add(self, count: int, asked: float, now: float) -> None:
+        """So many bytes were asked for and came; times in seconds."""
+        self._received += count
+        self._waited += now - asked
+        self._now = now
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the sender is slow for its connection: more connections may bring more."""
+        seconds = self._now - self._began
+        if seconds < _PACE_SECONDS:
+            return False
+        return self._waited > 0.8 * seconds and self._received < _FAST_BYTES_PER_SECOND * seconds
 
 
 class BlobReader:
@@ -27,8 +56,11 @@ class BlobReader:
     The bytes are not checked here: :class:`transfer.verify.Verifier` does that.
     """
 
-    def __init__(self, repository: Repository, blob: Descriptor) -> None:
+    def __init__(self, repository: Repository, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> None:
         self.position = 0
+        self._lanes = lanes
+        self._stripes: Stripes | None = None
+        self._pace = Pace()
         self._repository = repository
         self._blob = blob
         self._response: Response | None = None
@@ -45,6 +77,10 @@ class BlobReader:
 
         :raises RegistryFailure: they cannot be had, and further tries are no use or used up.
         """
+        if self._stripes:
+            data = self._stripes.read(len(buffer))
+            self.position += len(data)
+            return data
         view = buffer[: self._blob.size - self.position]
         filled = 0
         while filled < len(view):
@@ -60,6 +96,8 @@ class BlobReader:
             self._tries = 0  # what moves is not counted as failing
         if self.position == self._blob.size:
             self._check_end()
+        elif self._pace.is_slow and self._blob.size - self.position > _WORTH_STRIPING_BYTES:
+            self._go_on_in_stripes()
         return view
 
     def seek(self, position: int) -> None:
@@ -70,6 +108,9 @@ class BlobReader:
 
     def close(self) -> None:
         """Let go of the connection; the next read opens another one."""
+        stripes, self._stripes = self._stripes, None
+        if stripes:
+            stripes.close()
         response, self._response = self._response, None
         if response:
             response.close()
@@ -83,8 +124,11 @@ class BlobReader:
         if self._response is None:
             self._response = self._open()
             self._watched_from = (clock.now(), self.position)
-        self._check_pace(clock.now())
+            self._pace = Pace(clock.now())
+        asked = clock.now()
+        self._check_pace(asked)
         count = self._receive(self._response, view)
+        self._pace.add(count, asked, clock.now())
         if not count:
             raise self._failure(Truncated("the blob ended early"))
         return count
@@ -101,6 +145,24 @@ class BlobReader:
             response.close()
             raise self._mismatch(f"has {self.position + response.length} bytes")
         return response
+
+    def _go_on_in_stripes(self) -> None:
+        """Read the rest over several connections, if there are some to spare and the source knows ranges."""
+        lanes = self._lanes()
+        self._pace = Pace(self._repository.registry.client.clock.now())
+        if lanes < 2 or not self._knows_ranges():
+            return
+        self.close()
+        self._stripes = Stripes(self._repository, self._blob, start=self.position, connections=lanes)
+
+    def _knows_ranges(self) -> bool:
+        """Whether the source sends a part when asked for one. The stream under way is kept until that is known."""
+        try:
+            response = self._repository.open_blob(self._blob.digest, offset=self.position, last=self.position)
+        except RegistryFailure:
+            return False
+        response.close()
+        return response.status == 206
 
     def _check_range(self, response: Response) -> None:
         """See that the answer goes on exactly where we are. Source: RFC 9110, section 14.4."""

@@ -55,7 +55,7 @@ class Registry:
 
     @property
     def round_trip_seconds(self) -> float:
-        """How long a packet takes there and back; 0 before the first connection."""
+        """How long a request takes at least; 0 before the first."""
         return self.transport.round_trip_seconds(self.client.origin)
 
     def stop(self) -> None:
@@ -202,13 +202,17 @@ class Repository:
         """Send the request for a blob whose answer :meth:`open_blob` reads."""
         return self.registry.client.begin("GET", self._path("blobs", digest), scope=self.scope, headers={})
 
-    def open_blob(self, digest: str, *, offset: int = 0, begun: Exchange | None = None) -> Response:
+    def open_blob(
+        self, digest: str, *, offset: int = 0, last: int | None = None, begun: Exchange | None = None
+    ) -> Response:
         """The blob's bytes from ``offset`` on, once: 206 says that they begin there, 200 at the blob's beginning.
+
+        ``last`` is the position of the last byte to be sent, where not all are.
 
         :raises RegistryFailure: they cannot be had.
         """
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        expect = frozenset({200, 206}) if offset else OK
+        headers = {"Range": f"bytes={offset}-{'' if last is None else last}"} if offset or last is not None else {}
+        expect = frozenset({200, 206}) if headers else OK
         path = self._path("blobs", digest)
         return self.registry.client.open(path, scope=self.scope, expect=expect, headers=headers, begun=begun)
 

@@ -89,8 +89,12 @@ class Transport:
         while True:
             exchange = self.open(host, origin)
             try:
+                began = time.monotonic()
                 exchange.send(method, target, headers, body)
-                return exchange.receive()
+                response = exchange.receive()
+                taken = time.monotonic() - began
+                self._round_trips[origin] = min(taken, self._round_trips.get(origin, taken))
+                return response
             except ConnectionFailed as ex:
                 if not exchange.was_stale(ex):
                     raise
@@ -114,7 +118,7 @@ class Transport:
         return answers
 
     def round_trip_seconds(self, origin: Origin) -> float:
-        """How long a packet takes to the origin and back, by the quickest connection that was made; 0 if none was."""
+        """How long a request takes at least, by the quickest one so far; 0 before the first."""
         return self._round_trips.get(origin, 0.0)
 
     def open(self, host: str, origin: Origin) -> Exchange:
@@ -141,10 +145,7 @@ class Transport:
     def _connect(self, host: str, origin: Origin) -> Connection:
         sock: socket.socket | None = None
         try:
-            began = time.monotonic()
             sock = self._dial(host, origin)
-            taken = time.monotonic() - began
-            self._round_trips[origin] = min(taken, self._round_trips.get(origin, taken))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if origin.scheme == "https":
                 sock = self._tls().wrap_socket(sock, server_hostname=origin.host)

@@ -21,7 +21,8 @@ from azext_acrimport.transfer.verify import Verifier
 class BlobCopy:
     """One blob on its way.
 
-    ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target.
+    ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target;
+    ``lanes`` tells how many connections to the source it may use where one is slow.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class BlobCopy:
         *,
         buffer: memoryview,
         advanced: Callable[[int], None],
+        lanes: Callable[[], int] = lambda: 1,
     ) -> None:
         self._source = source
         self._target = target
@@ -39,7 +41,7 @@ class BlobCopy:
         self._session: UploadSession | None = None
         self._buffer = buffer
         self._advanced = advanced
-        self._reader = BlobReader(source, blob)
+        self._reader = BlobReader(source, blob, lanes=lanes)
         self._verifier = Verifier(blob)
         self._form = target.registry.habits.form_for(blob.size)
         self._sent = 0

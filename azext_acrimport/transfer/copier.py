@@ -48,6 +48,7 @@ __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 _BULK_BYTES = 4 << 20  # a blob of more is bound by bandwidth, one of less by round trips
 _BUFFER_BYTES = 256 << 10  # larger ones fall out of the processor's cache: docs/benchmarks.md
 _SMALL_BUFFER_BYTES = 64 << 10
+_LANES = 8  # connections to a source that is slow on each one
 _SLOW_ROUND_TRIP_SECONDS = 0.01
 # Small blobs are bound by round trips: 16 at once fill two processors on a local network, 64 a line of 40 ms.
 _LEAST_WORKERS, _MOST_WORKERS, _WORKERS_PER_SECOND = 16, 64, 1200
@@ -279,6 +280,7 @@ class _Job:
             blob,
             buffer=self._buffer(blob.size),
             advanced=lambda count: self._observe(BlobAdvanced(blob.digest, count)),
+            lanes=self._lanes,
         )
         if not node.mount_from and self._is_worth_a_guess(node):
             copy.begin()
@@ -329,6 +331,10 @@ class _Job:
             self._announce([follower])
             self._submit_blob(follower)
         self._submit_ready(ready)
+
+    def _lanes(self) -> int:
+        """How many connections one big blob may use: its share of what all may."""
+        return min(_LANES, self._settings.max_connections) // max(1, self._executor.bulk_running)
 
     def _buffer(self, size: int) -> memoryview:
         """This thread's own buffer, of a size that fits the blob."""

@@ -43,7 +43,7 @@ class Executor:
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._running = 0
-        self._bulk_running = 0
+        self.bulk_running = 0
         self._stopped = False
         self._failure: BaseException | None = None
 
@@ -113,17 +113,17 @@ class Executor:
             with self._condition:
                 self._running -= 1
                 self._allowed = min(self._workers, self._allowed + _RECOVERY)
-                self._bulk_running -= priority is Priority.BIG_BLOB
+                self.bulk_running -= priority is Priority.BIG_BLOB
                 self._condition.notify_all() if self._is_over() else self._condition.notify()
 
     def _take(self) -> tuple[Priority, Task] | None:
         """The next task, waiting for one; None when there will be no more. Called under the lock."""
         while not self._stopped:
             for priority, queue in self._queues.items() if self._running < self._allowed else ():
-                if not queue or (priority is Priority.BIG_BLOB and self._bulk_running >= self._bulk_workers):
+                if not queue or (priority is Priority.BIG_BLOB and self.bulk_running >= self._bulk_workers):
                     continue
                 self._running += 1
-                self._bulk_running += priority is Priority.BIG_BLOB
+                self.bulk_running += priority is Priority.BIG_BLOB
                 return priority, heapq.heappop(queue)[2]
             self._idle += 1
             self._condition.wait()
