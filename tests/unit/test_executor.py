@@ -38,11 +38,23 @@ def test_nothing_to_do_ends_at_once() -> None:
     executor.stop()
 
 
+def hold(executor: Executor) -> threading.Event:
+    """Keep the only thread busy until the event is set, so that what is submitted meanwhile queues up."""
+    began, gate = threading.Event(), threading.Event()
+
+    def task() -> None:
+        began.set()
+        gate.wait(WAIT_SECONDS)
+
+    executor.submit(Priority.SMALL_BLOB, task)
+    began.wait(WAIT_SECONDS)
+    return gate
+
+
 def test_order_is_by_priority_then_size_then_age() -> None:
     executor = Executor(workers=1, bulk_workers=1)
     order: list[str] = []
-    gate = threading.Event()
-    executor.submit(Priority.SMALL_BLOB, lambda: gate.wait(WAIT_SECONDS) and None)
+    gate = hold(executor)
     for name, priority, size in [
         ("small 1", Priority.SMALL_BLOB, 1),
         ("small 9", Priority.SMALL_BLOB, 9),
@@ -114,8 +126,7 @@ def test_first_exception_stops_the_pool_and_comes_out() -> None:
     def fail() -> None:
         raise LookupError("first")
 
-    gate = threading.Event()
-    executor.submit(Priority.PUT_MANIFEST, lambda: gate.wait(WAIT_SECONDS) and None)
+    gate = hold(executor)
     executor.submit(Priority.GET_MANIFEST, fail)
     executor.submit(Priority.SMALL_BLOB, partial(done.append, "later"))
     gate.set()
