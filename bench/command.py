@@ -30,7 +30,7 @@ from bench.rows import ROWS, Row, select, workloads
 from bench.runner import Effort, Runner
 from bench.stage import Stage
 
-_LIMIT_SECONDS, _QUICK_LIMIT_SECONDS = 150, 8
+_LIMIT_SECONDS, _QUICK_LIMIT_SECONDS = 150, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(row.name for row in ROWS)
     add = parser.add_argument
     add("--quick", action="store_true", help="small workloads and few runs: under two minutes")
-    add("--rows", default="*", help=f"which rows, separated by commas, W3* for all that begin so: {names}")
+    add("--rows", help=f"which rows, separated by commas, W3* for all that begin so (all; quick: with a goal): {names}")
     add("--runs", type=int, help="runs of each client (7; quick: 2)")
     add("--repeats", type=int, help="how often a run is repeated when the machine was not quiet (3; quick: 0)")
     add("--limit", type=int, help=f"seconds that a client may take ({_LIMIT_SECONDS}; quick: {_QUICK_LIMIT_SECONDS})")
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--variant", action="append", default=[], metavar="KEY=N,...", help="our copier with other CopySettings as well"
     )
-    add("--no-counts", action="store_true", help="do not count requests, which takes a run more of each client")
+    add("--counts", action=argparse.BooleanOptionalAction, help="count requests in a run more (yes; quick: W4 only)")
     add("--folder", type=Path, help="where the registries keep their files (a temporary folder in memory)")
     add("--json", type=Path, metavar="FILE", help="write everything that was measured")
     add("--markdown", type=Path, metavar="FILE", help="write the tables")
@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measured(options: argparse.Namespace) -> Report:
-    rows = select(options.rows)
+    rows = select(options.rows or "*")
+    if options.quick and not options.rows:
+        rows = [row for row in rows if row.goal.wall is not None]
     sizes = workloads(quick=options.quick)
     program = shutil.which(options.registry)
     if program is None:
@@ -94,9 +96,11 @@ def _measured(options: argparse.Namespace) -> Report:
         used = list(dict.fromkeys(row.workload for row in rows))
         check_memory(folder, [sizes[workload] for workload in used])
         limit = options.limit or (_QUICK_LIMIT_SECONDS if options.quick else _LIMIT_SECONDS)
-        stage = Stage(folder, registry, compile_all(folder), _certificate(folder), limit)
-        runner = Runner(stage, clients, sizes, effort, _say)
-        how = f"{effort.rounds} of each client, in turn{', small workloads (--quick)' if options.quick else ''}"
+        stage = Stage(folder, registry, compile_all(folder), _certificate(folder), limit, sizes)
+        runner = Runner(stage, clients, effort, _say)
+        how = f"{effort.rounds} of each client, in turn"
+        if options.quick:
+            how += "; small workloads (--quick), the goals are for the full ones"
         result = Report(circumstances(registry, peers, how))
         runner.generate(used)
         result.rows = [_shown(runner, row) for row in rows]
@@ -112,7 +116,9 @@ def _shown(runner: Runner, row: Row) -> Any:
 def _effort(options: argparse.Namespace) -> Effort:
     rounds = options.runs or (2 if options.quick else 7)
     repeats = options.repeats if options.repeats is not None else (0 if options.quick else 3)
-    return Effort(rounds=rounds, repeats=repeats, counts=not options.no_counts)
+    return Effort(
+        rounds=rounds, repeats=repeats, counts=not options.quick if options.counts is None else options.counts
+    )
 
 
 def _variant(text: str) -> dict[str, int]:

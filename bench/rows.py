@@ -46,7 +46,7 @@ def workloads(*, quick: bool) -> dict[str, Workload]:
             _large("huge", 1, 2048 * MIB // scale),
             _large("medium", 8, 16 * MIB // (4 if quick else 1)),
             _large("single", 1, 256 * MIB // scale),
-            _many("small", 10 if quick else 40),
+            _many("small", 40),
         )
     }
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from bench.clients import Client
 from bench.registries import Registry
 from bench.results import NOISY, ClientResult, RowResult, Run
-from bench.rows import Row, Workload
-from bench.stage import ClientFailed, Stage, opened
-from bench.workloads import push
+from bench.rows import Row
+from bench.stage import ClientFailed, Stage
 
 _COUNTED_SECONDS = 20.0  # the requests of clients that take longer are not counted
 
@@ -31,34 +30,30 @@ class Effort:
 
 
 class Runner:
-    """Measures rows on a stage. The first of the clients is ours; ``say`` is told how it goes."""
+    """Measures rows on a stage. ``say`` is told how it goes."""
 
     def __init__(
         self,
         stage: Stage,
         clients: Sequence[Client],
-        workloads: dict[str, Workload],
         effort: Effort,
         say: Callable[[str], None],
     ) -> None:
         self._stage = stage
         self._clients = clients
-        self._workloads = workloads
         self._effort = effort
         self._say = say
 
     def generate(self, names: Sequence[str]) -> None:
         """Make workloads in the source."""
-        with self._stage.source(tls=False) as source:
-            for name in names:
-                begin = time.monotonic()
-                with opened(source, name) as repository:
-                    self._stage.contents[name] = push(self._workloads[name], repository)
-                self._say(f"made {self._workloads[name].title} in {time.monotonic() - begin:.1f} s")
+        for name in names:
+            begin = time.monotonic()
+            self._stage.generate(name)
+            self._say(f"made {self._stage.workloads[name].title} in {time.monotonic() - begin:.1f} s")
 
     def measure(self, row: Row) -> RowResult:
         """Measure one row."""
-        workload = self._workloads[row.workload]
+        workload = self._stage.workloads[row.workload]
         result = RowResult(row.name, row.title, workload.title, row.goal, left_out=self._reason_against(row))
         self._say(f"{row.name}: {row.title}; {workload.title}" + (f": {result.left_out}" if result.left_out else ""))
         if result.left_out:
@@ -67,12 +62,12 @@ class Runner:
         found = {client.name: ClientResult(client.name, client.kind, client.is_ours) for client in clients}
         with ExitStack() as stack:
             source = stack.enter_context(self._stage.source(tls=row.tls))
-            shared = stack.enter_context(self._stage.shared_target(row, source, self._clients[0]))
+            shared = stack.enter_context(self._stage.shared_target(row, source))
             for number in range(self._effort.rounds):
                 first = number % len(clients)  # another one each time: whoever comes after a pause may gain by it
                 for client in clients[first:] + clients[:first]:
                     self._run(row, client, source, shared, found[client.name])
-        for client in clients if self._effort.counts else []:
+        for client in clients if self._effort.counts or row.goal.requests else []:
             self._count(row, client, found[client.name])
         result.clients = list(found.values())
         return result
@@ -110,7 +105,7 @@ class Runner:
         if result.problem or not result.wall or result.wall.median > _COUNTED_SECONDS:
             return
         try:
-            result.requests = self._stage.count(row, client, self._clients[0])
+            result.requests = self._stage.count(row, client)
         except ClientFailed as ex:
             self._note(client, result, ex)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Union
 
 from azext_acrimport.registry import repository as product
-from azext_acrimport.registry.transport import Transport
+from azext_acrimport.registry.transport import Transport, TransportSettings
 from bench.certificates import Certificate
 from bench.clients import Client, Job
 from bench.native import Native, Proxy, Usage, run_client, slow_network
@@ -26,10 +26,11 @@ from bench.processes import tail
 from bench.readback import differences
 from bench.registries import Registry, RegistryProgram
 from bench.results import Run
-from bench.rows import Link, Row
-from bench.workloads import Content
+from bench.rows import Link, Row, Workload
+from bench.workloads import Content, push
 
 Place = Union[Registry, Proxy]
+_PREFIX = "copy"
 _LOG_SECONDS = 0.2  # a registry may write of a request a little after it has answered it
 
 
@@ -45,7 +46,7 @@ class ClientFailed(Exception):
 class Stage:
     """What all runs share.
 
-    ``folder`` is where everything goes, best in memory; ``contents`` is what there is to copy, by workload.
+    ``folder`` is where everything goes, best in memory; ``contents`` is what the source has, by workload.
     """
 
     folder: Path
@@ -53,8 +54,14 @@ class Stage:
     native: Native
     certificate: Certificate | None
     limit_seconds: int
+    workloads: dict[str, Workload]
     contents: dict[str, Content] = field(default_factory=dict)
     runs_so_far: int = 0
+
+    def generate(self, name: str) -> None:
+        """Make a workload in the source."""
+        with self.source(tls=False) as source, opened(source, name) as repository:
+            self.contents[name] = push(self.workloads[name], repository)
 
     @contextmanager
     def source(self, *, tls: bool, counts: bool = False) -> Iterator[Registry]:
@@ -73,16 +80,14 @@ class Stage:
             yield registry
 
     @contextmanager
-    def shared_target(
-        self, row: Row, source: Registry, ours: Client, *, counts: bool = False
-    ) -> Iterator[Registry | None]:
+    def shared_target(self, row: Row, source: Registry, *, counts: bool = False) -> Iterator[Registry | None]:
         """The one target of all runs of a row, which has everything already; None where each run has its own."""
         if row.within:
             yield source
         elif row.warm:
             with self.empty_target(tls=row.tls, counts=counts) as target:
-                job = self._job(row, source.host, target.host)
-                _check_exit(self._started(ours, job), job.home, self.limit_seconds)
+                with opened(target, f"{_PREFIX}/{row.workload}", self._ca(row)) as repository:
+                    push(self.workloads[row.workload], repository)
                 yield target
         else:
             yield None
@@ -109,14 +114,14 @@ class Stage:
             self._check(row, target, job, deep=deep)
         return Run(usage.wall_seconds, usage.cpu_seconds, usage.peak_rss_kib, foreign, connections, own)
 
-    def count(self, row: Row, client: Client, ours: Client) -> dict[str, int]:
+    def count(self, row: Row, client: Client) -> dict[str, int]:
         """Run a client once more, between registries that log, and return its requests to both by method.
 
         :raises ClientFailed: it did not do what it should.
         """
         with ExitStack() as stack:
             source = stack.enter_context(self.source(tls=row.tls, counts=True))
-            shared = stack.enter_context(self.shared_target(row, source, ours, counts=True))
+            shared = stack.enter_context(self.shared_target(row, source, counts=True))
             target = shared or stack.enter_context(self.empty_target(tls=row.tls, counts=True))
             near = stack.enter_context(self._network(row.source, source, "near"))
             far = near if row.within else stack.enter_context(self._network(row.target, target, "far"))
@@ -142,9 +147,11 @@ class Stage:
         home = self.folder / f"client-{self.runs_so_far}"
         home.mkdir()
         content = self.contents[row.workload]
-        prefix = f"copy-{self.runs_so_far}" if row.within else "copy"
-        ca = self.certificate.certificate if row.tls and self.certificate else None
-        return Job(source, target, content.repository, prefix, tuple(content.tags), ca, home)
+        prefix = f"{_PREFIX}-{self.runs_so_far}" if row.within else _PREFIX
+        return Job(source, target, content.repository, prefix, tuple(content.tags), self._ca(row), home)
+
+    def _ca(self, row: Row) -> Path | None:
+        return self.certificate.certificate if row.tls and self.certificate else None
 
     def _started(self, client: Client, job: Job) -> Usage:
         command = client.command(job)
@@ -158,9 +165,9 @@ class Stage:
 
 
 @contextmanager
-def opened(registry: Registry, name: str) -> Iterator[product.Repository]:
+def opened(registry: Registry, name: str, ca: Path | None = None) -> Iterator[product.Repository]:
     """A repository to push to, through our own client."""
-    with Transport() as transport:
+    with Transport(TransportSettings(ca_bundle=str(ca) if ca else None)) as transport:
         yield product.Registry(registry.host, transport=transport).repository(name).to_push()
 
 

@@ -37,4 +37,6 @@ def version_of(kind: str, path: str) -> str:
         return first_line([path, "version"])
     fields = dict(re.findall(r"(\w+):\s+(\S+)", output([path, "version"])))
     tag = fields.get("VCSTag", "unknown")
-    return tag if not tag.startswith("v0.0.0-") else f"{fields.get('VCSRef', '')[:7]} of {fields.get('Date', '')[:10]}"
+    return (
+        tag if not tag.startswith("v0.0.0-") else f"{fields.get('VCSRef', '')[:7]} of {fields.get('VCSDate', '')[:10]}"
+    )
