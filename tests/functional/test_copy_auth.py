@@ -235,6 +235,15 @@ class TestBasic:
         refused = [entry for entry in lab.server.log if entry.status == 401]
         assert len(refused) == 2
 
+    @pytest.mark.parametrize("token", ["to\nken", "to\r\nX-Evil: 1", "日本"])
+    def test_token_that_no_header_can_hold_is_no_traceback(self, lab: Lab, image: content.Artifact, token: str) -> None:
+        lab.source_app.authorise = BasicAuth({"user": SECRET})
+        lab.source_credentials = BearerToken(token)
+        with pytest.raises(CopyError) as raised:
+            lab.copy()
+        assert raised.value.side is Side.SOURCE
+        assert token not in str(raised.value)
+
     def test_umlauts_and_colons_in_a_password(self, lab: Lab, image: content.Artifact) -> None:
         lab.source_app.authorise = BasicAuth({"üser": "pä:ss:wörd"})
         lab.source_credentials = Password("üser", "pä:ss:wörd")

@@ -153,8 +153,10 @@ class TestWrongContent:
         assert layer not in held.blobs
         assert held.uploads == {}
 
-    @pytest.mark.parametrize("size", [LAYER + 1, 2 * LAYER])
-    def test_larger_blob_is_the_sources_fault(self, lab: Lab, image: content.Artifact, layer: str, size: int) -> None:
+    @pytest.mark.parametrize("size", [1, LAYER - 1, LAYER + 1, 2 * LAYER])
+    def test_blob_of_another_size_is_the_sources_fault(
+        self, lab: Lab, image: content.Artifact, layer: str, size: int
+    ) -> None:
         lab.source_app.store.repository(SOURCE).add_blob(bytes(size), layer)
         error = failure(lab)
         assert error.side is Side.SOURCE
@@ -227,6 +229,13 @@ class TestWrites:
         assert bytes_sent <= sum(map(len, image.blobs))
         advanced = [event.count for event in lab.events if isinstance(event, BlobAdvanced)]
         assert sum(advanced) == sum(map(len, image.blobs))
+
+    def test_upload_that_broke_behind_its_first_byte(self, lab: Lab) -> None:
+        """The range of one byte reads like that of none: that byte is sent twice, and the blob has to be begun anew."""
+        artifact = lab.put(content.image(layers=(200_000,)))
+        lab.server.faults.add(Fault(CutRequest(after=1), method="PUT", path="/uploads/", when=_has_100_000_bytes))
+        lab.copy(settings=SERIAL)
+        assert_copied(lab.target_app, artifact, "v1")
 
     def test_lost_answer_does_not_send_the_blob_twice(self, lab: Lab, image: content.Artifact) -> None:
         lab.server.faults.add(Fault(LoseResponse(), method="PUT", path="/uploads/", when=_brings_layer))
@@ -324,7 +333,7 @@ class TestOddRegistries:
         assert lab.copy().digest == artifact.digest
         assert_copied(lab.target_app, artifact, "v1")
 
-    @pytest.mark.parametrize("status", [405, 501])
+    @pytest.mark.parametrize("status", [400, 405, 501])
     def test_head_refused(self, lab: Lab, status: int) -> None:
         artifact = lab.put(content.multi_arch())
         lab.server.faults.add(Fault(Answer(status), method="HEAD", path="/manifests/", times=None))
@@ -431,3 +440,7 @@ class _Chunked(Answer):
 
 def _brings_layer(request: Any) -> bool:
     return request.method in ("PUT", "PATCH") and int(request.headers.get("Content-Length") or 0) >= LAYER
+
+
+def _has_100_000_bytes(request: Any) -> bool:
+    return int(request.headers.get("Content-Length") or 0) > 100_000

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,13 +17,15 @@ from hypothesis import strategies as st
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.client import Answer as Answered
+from azext_acrimport.registry.credentials import Password
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryError
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content
-from emulator.faults import Answer, Fault, SetHeader, registry_error
-from emulator.http import Request, Server
+from emulator.auth import BasicAuth, Scope
+from emulator.faults import Action, Answer, Fault, SetHeader, registry_error
+from emulator.http import Request, Response, Server
 from emulator.registry import BlobStorageApp
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied, transport
 
@@ -89,6 +92,40 @@ def test_proxy_that_does_not_let_by_is_named(lab: Lab, server: Server, image: co
     assert isinstance(cause, ConnectionFailed)
     assert cause.reason is Reason.PROXY
     assert server.inside_proxy.removeprefix("http://") in str(cause)
+
+
+def test_upload_that_goes_on_at_another_host_takes_no_credentials_there(
+    lab: Lab, server: Server, image: content.Artifact
+) -> None:
+    through_proxy(lab, server)
+    server.add_host("uploads.example", lab.target_app)
+    users = {"user": "secret"}
+    lab.target_credentials = Password("user", "secret")
+
+    def authorise(request: Request, needed: tuple[Scope, ...]) -> Response | None:
+        return None if request.host == "uploads.example" else BasicAuth(users)(request, needed)
+
+    lab.target_app.authorise = authorise
+    server.faults.add(Fault(_Elsewhere("https://uploads.example"), host=ACR, method="POST", times=None))
+    lab.copy()
+    assert_copied(lab.target_app, image, "v1")
+    assert len(lab.asked("uploads.example", "PUT")) == len(image.all_blobs)
+    assert all("Authorization" not in entry.headers for entry in lab.asked("uploads.example"))
+
+
+@pytest.mark.parametrize("form", ["PUT", "PATCH"])
+def test_large_blob_over_a_connection_of_its_own_to_https(lab: Lab, server: Server, form: str) -> None:
+    """TLS 1.3 servers send session tickets once the connection stands: bytes to read, but no answer."""
+    artifact = lab.put(content.image(layers=(1_000_000,)))
+    lab.transport = transport(ca_bundle=str(server.ca_file), timeout_seconds=1.0)
+    lab.target_host = server.serve_tls(lab.target_app)
+    server.faults.add(Fault(SetHeader("Connection", "close"), host=lab.target_host, times=None))
+    root = lab.root()
+    root.targets[0].repository.registry.habits.put_limit = 0 if form == "PATCH" else 1 << 62
+    copy([root])
+    assert_copied(lab.target_app, artifact, "v1")
+    assert lab.clock.waits == []
+    assert len(lab.asked(lab.target_host, form, "/uploads/")) <= len(artifact.blobs) + (form == "PUT")
 
 
 def test_refusal_during_an_upload_over_https_is_heard(lab: Lab, server: Server) -> None:
@@ -252,6 +289,14 @@ def test_list_of_tags_does_not_lead_to_other_hosts(lab: Lab, link: str) -> None:
         list(lab.source.repository(SOURCE).tags())
 
 
+def test_link_without_end_is_read_in_no_time(lab: Lab) -> None:
+    lab.put(content.image())
+    lab.server.faults.add(Fault(SetHeader("Link", "<" * 30_000), path="/tags/list"))
+    began = time.process_time()
+    assert list(lab.source.repository(SOURCE).tags()) == ["v1"]
+    assert time.process_time() - began < 1
+
+
 @given(st.text(max_size=60) | st.text(alphabet='<>/?;,="relnxt a', max_size=60))
 @settings(max_examples=200)
 def test_no_link_upsets_the_list_of_tags(link: str) -> None:
@@ -278,6 +323,17 @@ def test_copy_to_two_registries_at_once(lab: Lab, image: content.Artifact) -> No
     )
     assert_copied(lab.target_app, image, "v1")
     assert_copied(second, image, "v1")
+
+
+class _Elsewhere(Action):
+    """Send the client to another host for the rest of its upload."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+
+    def on_response(self, response: Response, line: Any) -> Response:
+        response.headers["Location"] = self.base + response.headers["Location"]
+        return response
 
 
 def _is_large(request: Request) -> bool:

@@ -14,9 +14,19 @@ from azext_acrimport.transfer.result import CopyResult, Count
 from emulator import content
 from emulator.auth import BasicAuth
 from emulator.faults import Answer, Fault, Reset, registry_error
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
+from tests.support.lab import SOURCE, TARGET, Lab, artifact_of, assert_copied
 
 SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+
+
+def _image_of(*layers: bytes) -> content.Artifact:
+    fields = {
+        "schemaVersion": 2,
+        "mediaType": content.OCI_MANIFEST,
+        "config": content.describe(b"{}", content.OCI_CONFIG),
+        "layers": [content.describe(layer, content.OCI_LAYER) for layer in layers],
+    }
+    return artifact_of(fields, content.OCI_MANIFEST, (b"{}", *layers))
 
 
 def writes(lab: Lab) -> list[str]:
@@ -190,6 +200,26 @@ class TestAlreadyThere:
         assert_copied(lab.target_app, artifact, "v1")
 
 
+class TestNoMounts:
+    """Registries that know no mounts: Amazon's by default, and those that refuse the question."""
+
+    @pytest.mark.parametrize("status", [400, 403, 404, 405])
+    def test_registry_that_refuses_the_question_is_simply_sent_the_blobs(self, lab: Lab, status: int) -> None:
+        artifact = lab.put(content.image())
+        refusal = registry_error(status, "UNSUPPORTED")
+        lab.server.faults.add(Fault(refusal, host=lab.target_host, method="POST", query="mount=", times=None))
+        lab.copy()
+        assert_copied(lab.target_app, artifact, "v1")
+
+    def test_blobs_that_are_there_are_not_sent_again(self, lab: Lab) -> None:
+        artifact = lab.put(content.image(layers=(1_000_000,)))
+        lab.behave(lab.target_app, mount=False)
+        lab.target_app.store.repository(TARGET).add_blob(artifact.blobs[1])
+        result = lab.copy()
+        assert_copied(lab.target_app, artifact, "v1")
+        assert result.bytes_copied < 1_000_000
+
+
 class TestTagExists:
     def test_without_force_nothing_moves(self, lab: Lab) -> None:
         artifact = lab.put(content.multi_arch())
@@ -293,6 +323,41 @@ class TestManyImages:
         assert len(blobs) == len(set(blobs)) == 6
         assert sum(result.blobs.copied for result in results) == 6
         assert set(lab.target_app.store.repository(TARGET).tags) == {"a", "b"}
+
+    def test_missing_child_fails_every_image_above_it(self, lab: Lab) -> None:
+        """One of the images comes to the child only when that has failed already."""
+        child = content.image("child")
+        lab.put(content.index(child), "a")
+        lab.put(content.index(content.index(child, content.image("other"))), "b")
+        lab.source_app.store.repository(SOURCE).delete_manifest(child.digest)
+        outcomes = copy_all([lab.root("a", (TARGET, ("a",))), lab.root("b", (TARGET, ("b",)))], settings=SERIAL)
+        assert lab.target_app.store.repository(TARGET).tags == {}
+        assert [type(outcome) for outcome in outcomes] == [CopyError, CopyError]
+
+    def test_blob_that_a_failed_image_was_to_bring_comes_for_the_other(self, lab: Lab) -> None:
+        """It goes to two repositories of one registry, and the image that was first in line fails by another blob."""
+        shared, broken, fine = b"s" * 3000, b"x" * 9000, b"y" * 100
+        first = lab.put(_image_of(shared, broken), "a")
+        second = lab.put(_image_of(shared, fine), "b")
+        lab.source_app.store.repository(SOURCE).delete_blob(content.digest_of(broken))
+        source, to = lab.source.repository(SOURCE), lab.target
+        outcomes = copy_all(
+            [
+                Root(source, "a", (Target(to.repository("one"), ("a",)),)),
+                Root(source, "b", (Target(to.repository("two"), ("b",)),)),
+            ],
+            settings=SERIAL,
+        )
+        assert isinstance(outcomes[0], CopyError)
+        assert isinstance(outcomes[1], CopyResult)
+        assert first.digest != second.digest
+        assert_copied(lab.target_app, second, "b", repository="two")
+
+    def test_same_image_asked_for_twice_is_told_of_twice(self, lab: Lab) -> None:
+        artifact = lab.put(content.image())
+        results = copy([lab.root(), lab.root()], settings=SERIAL)
+        assert {result.digest for result in results} == {artifact.digest}
+        assert {result.media_type for result in results} == {artifact.media_type}
 
     def test_from_several_registries(self, lab: Lab) -> None:
         first = lab.put(content.image("first"))

@@ -139,10 +139,16 @@ class TestLadder:
         copy_into(lab, UploadHabits(), BIG, BIG, BIG)
         assert len([method for method, _ in forms(lab) if method == "PUT"]) == 1
 
+    def test_refusals_do_not_add_up_with_the_number_of_blobs(self, lab: Lab) -> None:
+        """The largest go first, and each is a little smaller than the one that was refused before it."""
+        lab.behave(lab.target_app, monolithic_limit_bytes=MIB)
+        copy_into(lab, UploadHabits(), *(BIG - number for number in range(5)))
+        assert len(lab.server.log.matching(method="PUT", status=413)) <= 2
+
     def test_smaller_blobs_still_go_in_the_form_that_larger_ones_were_refused(self) -> None:
         habits = UploadHabits()
         assert habits.refused(Form.PUT, 100)
-        assert habits.form_for(99) is Form.PUT
+        assert habits.form_for(10) is Form.PUT
         assert habits.form_for(100) is Form.PATCH
         assert habits.refused(Form.PATCH, 100)
         assert habits.form_for(100) is Form.CHUNKS

@@ -90,6 +90,12 @@ def test_url_that_is_not_followed(url: str) -> None:
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["//", "//:80/x", "//:/x", "//?x"])
+def test_url_that_names_no_host_is_not_followed(url: str) -> None:
+    with pytest.raises(BadUrl):
+        split_url(url, BASE)
+
+
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"])
 def test_loopback(host: str) -> None:
     assert is_loopback(host)

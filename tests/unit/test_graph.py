@@ -179,6 +179,32 @@ class TestFailing:
 
 
 class TestBounds:
+    def test_question_whether_all_above_failed_is_cheap_for_indexes_that_share_children(self) -> None:
+        """A hostile image of a few hundred entries must not keep the processor busy for hours once it fails."""
+        reads = 0
+
+        class Watched(Tally):
+            def __getattribute__(self, name: str) -> Any:
+                nonlocal reads
+                reads += name == "failure"
+                return super().__getattribute__(name)
+
+        graph = Graph()
+        tally = Watched(Root(SOURCE, "v1", ()), digest=blob(900).digest)
+        level = [root_of(graph, tally)]
+        for depth in range(module.MAX_DEPTH - 1):
+            children = {}
+            for parent in level:
+                for number in range(5):
+                    child = graph.add_manifest(parent, blob(depth * 10 + number))
+                    if child:
+                        children[number] = child
+            level = list(children.values())
+        graph.fail(level[0], ValueError("x"))
+        reads = 0
+        assert level[0].failed
+        assert reads < 1000
+
     def test_nesting(self) -> None:
         graph = Graph()
         node = root_of(graph, tally_of())

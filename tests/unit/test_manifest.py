@@ -127,6 +127,11 @@ class TestMediaType:
         with pytest.raises(InvalidManifest, match="at once"):
             parse({"mediaType": media_types.OCI_INDEX, "manifests": [], "layers": []})
 
+    def test_document_without_a_type_that_is_two_things_at_once_is_refused_too(self) -> None:
+        fields = {"schemaVersion": 2, "manifests": [], "layers": [], "config": described(b"{}")}
+        with pytest.raises(InvalidManifest, match="at once"):
+            parse(fields, "application/json")
+
 
 class TestRefused:
     def test_schema_1_is_named(self) -> None:
@@ -193,6 +198,7 @@ def test_no_document_raises_anything_but_our_error(fields: dict[str, Any], heade
     except OciError:
         return
     assert found.content == text
+    assert Manifest.parse(found.content, found.media_type) == found
 
 
 @given(st.binary(max_size=200), st.sampled_from(["", media_types.OCI_INDEX, media_types.OCI_MANIFEST]))

@@ -134,6 +134,14 @@ def test_printed_reference_reads_the_same(reference: Reference) -> None:
     assert Reference.parse(str(reference)) == reference
 
 
+def test_name_that_is_too_long_behind_its_prefix_is_refused_or_reads_the_same() -> None:
+    try:
+        found = Reference.parse("docker.io/" + "a" * 255)
+    except InvalidReference:
+        return
+    assert Reference.parse(str(found)) == found
+
+
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     for parse in (Reference.parse, check_registry, check_repository, check_tag, split_image):

@@ -301,6 +301,13 @@ class TestProxy:
         assert error.reason is Reason.PROXY
         assert "not supported" in str(error)
 
+    @pytest.mark.parametrize("proxy", ["http://user:s3cret/word@127.0.0.1:1", "http://user:s3cret#word@127.0.0.1:1"])
+    def test_address_that_cannot_be_read_shows_no_part_of_its_password(self, proxy: str) -> None:
+        with transport(proxies={"https": proxy}) as through:
+            error = failure(through, self.REGISTRY)
+        assert "s3cret" not in f"{error} {error!r}"
+        assert error.reason is Reason.PROXY
+
     @pytest.mark.parametrize(
         "exception", ["my.azurecr.io", ".azurecr.io", "azurecr.io", "x.example, my.azurecr.io", "*"]
     )
@@ -345,6 +352,18 @@ class TestClient:
                 assert client.call("GET", "/x", scope=(), expect=OK).content == b"GET /x 0"
         assert client.origin.scheme == "https"
         assert len(server.log) == 2
+
+    def test_connection_that_breaks_first_is_not_taken_for_tls(self, server: Server) -> None:
+        address = server.serve_plain(echo)
+        server.faults.add(Fault(Reset()))
+        with transport() as through:
+            assert self.client(address, through).call("GET", "/x", scope=(), expect=OK).content == b"GET /x 0"
+
+    def test_400_of_a_plain_http_registry_is_its_own_answer(self, server: Server) -> None:
+        refusal = {"errors": [{"code": "NAME_INVALID", "message": "invalid repository name"}]}
+        address = server.serve_plain(lambda request: Response.json(400, refusal))
+        with transport() as through, pytest.raises(RegistryError, match="NAME_INVALID"):
+            self.client(address, through).call("GET", "/x", scope=(), expect=OK)
 
     def test_go_server_that_answers_400_to_plain_http(self, server: Server) -> None:
         """Go's TLS servers answer in plain http that they were spoken to in plain http."""
