@@ -81,7 +81,7 @@ class Manifest:
 
 def _decode(content: bytes) -> dict[str, Any]:
     if len(content) > MAX_MANIFEST_BYTES:
-        raise InvalidManifest(f"the manifest has {len(content)} bytes, over the limit of {MAX_MANIFEST_BYTES}")
+        raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as ex:  # RecursionError: a hostile document nested thousands of levels deep

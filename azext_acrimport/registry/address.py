@@ -76,7 +76,8 @@ def split_url(url: str, base: Origin, base_path: str = "/") -> tuple[Origin, str
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it is what checks it
+        if parts.port == 0:
+            raise ValueError("port 0")
         return parts
     except ValueError as ex:
         raise BadUrl("a malformed URL") from ex

@@ -44,7 +44,7 @@ class Token:
     renew_at: float | None = None
 
 
-class Authenticator:
+class Authenticator:  # pylint: disable=too-many-instance-attributes
     """The authorization of one registry. Safe for several threads: one fetches a token, the others wait for it."""
 
     def __init__(self, host: str, credentials: Credentials | None, fetch: Fetch, clock: Clock) -> None:

@@ -26,6 +26,7 @@ from azext_acrimport.registry.errors import (
     RegistryFailure,
 )
 from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
+from azext_acrimport.registry.said import read_error
 from azext_acrimport.registry.transport import Exchange, Transport, failure
 
 _API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
@@ -33,7 +34,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _MAX_ERROR_BYTES = 64 << 10
 _MAX_TOKEN_BYTES = 1 << 20
-_MAX_MESSAGE = 500
 _FIRST_RETRIES = 2
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Answer:
     content: bytes
 
 
-class Client:
+class Client:  # pylint: disable=too-many-instance-attributes
     """One registry. Safe for several threads."""
 
     def __init__(
@@ -215,7 +215,7 @@ class Client:
             self.on_wait(self.host, delay, ex)
         self.clock.sleep(delay)
 
-    def _open(
+    def _open(  # pylint: disable=too-many-positional-arguments
         self,
         method: str,
         path: str,
@@ -339,31 +339,3 @@ class Client:
             response.read(_MAX_ERROR_BYTES)
         except (OSError, HttpViolation):
             response.close()
-
-
-def read_error(content: bytes) -> tuple[tuple[str, ...], str]:
-    """The codes and the message of an error's body, printable.
-
-    Source: OCI distribution specification, "Error Codes"; anything else is taken as text, unless it is a page.
-    """
-    try:
-        fields = json.loads(content)
-    except (ValueError, RecursionError):
-        text = content.decode("utf-8", "replace")
-        return (), "" if "<html" in text[:1000].lower() else clean(text)
-    errors = fields.get("errors") if isinstance(fields, dict) else None
-    if isinstance(errors, list):
-        listed = [each for each in errors if isinstance(each, dict)]
-        codes = tuple(clean(str(each["code"]), 64) for each in listed if each.get("code"))
-        return codes[:5], clean("; ".join(str(each["message"]) for each in listed if each.get("message")))
-    if isinstance(fields, dict):
-        words = [fields.get(key) for key in ("error", "error_description", "message", "details")]
-        return (), clean(": ".join(str(word) for word in words if isinstance(word, str) and word))
-    return (), ""
-
-
-def clean(text: str, limit: int = _MAX_MESSAGE) -> str:
-    """The text on one line, without characters that a terminal acts on, and not too long."""
-    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
-    line = " ".join(printable.split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."

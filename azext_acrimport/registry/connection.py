@@ -26,6 +26,10 @@ class HttpViolation(Exception):
     """The peer sent something that is not HTTP/1.1, or more of it than we take."""
 
 
+class TooLong(HttpViolation):
+    """A body is longer than we take."""
+
+
 class Truncated(ConnectionError):
     """The peer closed the connection before its message was complete."""
 
@@ -134,7 +138,7 @@ class Connection:
             self._offset = 0
 
 
-class Response:
+class Response:  # pylint: disable=too-many-instance-attributes
     """An answer: its status, its headers (names in lower case), and its body as a stream."""
 
     def __init__(
@@ -203,11 +207,11 @@ class Response:
     def read(self, limit: int) -> bytes:
         """Read the whole body.
 
-        :raises HttpViolation: it has more than ``limit`` bytes.
+        :raises TooLong: it has more than ``limit`` bytes.
         """
         if self._left is not None and not self._chunked and self._left > limit:
             self.close()
-            raise HttpViolation(f"a body of {self._left} bytes, over the limit of {limit}")
+            raise TooLong(f"a body of {self._left} bytes, over the limit of {limit}")
         parts = []
         room = limit
         view = memoryview(bytearray(min(limit + 1, (self._left or _RECEIVE_BYTES) if not self._chunked else 4096)))
@@ -216,7 +220,7 @@ class Response:
             room -= count
             if room < 0:
                 self.close()
-                raise HttpViolation(f"a body of more than {limit} bytes")
+                raise TooLong(f"a body of more than {limit} bytes")
             if time.monotonic() > self._deadline:
                 self.close()
                 raise TimeoutError("the response took too long")

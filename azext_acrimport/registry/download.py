@@ -50,7 +50,7 @@ class Pace:
         return self._waited > 0.8 * seconds and self._received < _FAST_BYTES_PER_SECOND * seconds
 
 
-class BlobReader:
+class BlobReader:  # pylint: disable=too-many-instance-attributes
     """A blob's bytes in order. A broken connection is replaced by one that goes on where it broke.
 
     The bytes are not checked here: :class:`transfer.verify.Verifier` does that.

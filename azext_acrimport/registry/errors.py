@@ -10,6 +10,7 @@
     ├── ConnectionFailed            no answer: ``reason`` says at which step it ended
     ├── ContentMismatch             the bytes are not those that the digest or size promised
     ├── ProtocolError               an answer that makes no sense
+    │   └── TooLarge                more of it than we take
     └── OutOfTime                   the run's time limit was reached
     Cancelled                       somebody stopped the run
 
@@ -106,6 +107,11 @@ class ProtocolError(RegistryFailure):
 
     def __str__(self) -> str:
         return self.detail
+
+
+@dataclass(eq=False)
+class TooLarge(ProtocolError):
+    """The registry sent a body that is longer than we take."""
 
 
 @dataclass(eq=False)

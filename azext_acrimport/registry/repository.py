@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest
+from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.oci.media_types import ACCEPT
 from azext_acrimport.oci.reference import check_repository
@@ -21,7 +22,7 @@ from azext_acrimport.registry.address import BadUrl, split_url
 from azext_acrimport.registry.client import Answer, Client, OnWait
 from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.credentials import Credentials
-from azext_acrimport.registry.errors import ContentMismatch, ProtocolError, RegistryError
+from azext_acrimport.registry.errors import ContentMismatch, ProtocolError, RegistryError, TooLarge
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Exchange, Transport
 from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for
@@ -138,7 +139,10 @@ class Repository:
         :raises OciError: it cannot be read.
         """
         path = self._path("manifests", identifier)
-        answer = self._call("GET", path, expect=OK, headers={"Accept": ACCEPT}, limit=MAX_MANIFEST_BYTES)
+        try:
+            answer = self._call("GET", path, expect=OK, headers={"Accept": ACCEPT}, limit=MAX_MANIFEST_BYTES)
+        except TooLarge as ex:
+            raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB") from ex
         named = identifier if is_digest(identifier) else answer.headers.get("docker-content-digest", "")
         algorithm = algorithm_of(named) if is_digest(named) else "sha256"
         found = digest_of(answer.content, algorithm)

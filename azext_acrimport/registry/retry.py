@@ -27,15 +27,15 @@ class RetryPolicy:
     base_seconds: float = 0.5
     cap_seconds: float = 30.0
 
-    def delay(self, tries: int, retry_after: float | None, chance: float) -> float | None:
+    def delay(self, tries: int, asked: float | None, chance: float) -> float | None:
         """Seconds to wait before the next try, after ``tries`` failed ones; None when that was the last.
 
-        ``retry_after`` is what the registry asked for; ``chance`` a random number from 0 to 1 for the jitter.
+        ``asked`` is what the registry asked for; ``chance`` a random number from 0 to 1 for the jitter.
         """
         if tries > self.retries:
             return None
-        if retry_after is not None:
-            return retry_after + chance * self.base_seconds if retry_after <= MAX_WAIT_SECONDS else None
+        if asked is not None:
+            return asked + chance * self.base_seconds if asked <= MAX_WAIT_SECONDS else None
         return min(self.cap_seconds, self.base_seconds * 2.0 ** (tries - 1)) * (0.5 + chance / 2)
 
 

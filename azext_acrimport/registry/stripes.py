@@ -32,7 +32,7 @@ class _Lane:
     response: Response | None = None
 
 
-class Stripes:
+class Stripes:  # pylint: disable=too-many-instance-attributes
     """Reads a blob from ``start`` on in stripes, in turn on each of ``connections``, and gives them in order.
 
     Memory: a stripe for each connection.
@@ -107,7 +107,7 @@ class Stripes:
                 with self._condition:
                     lane.ready = True
                     self._condition.notify_all()
-        except Exception as ex:  # noqa: BLE001 - handed to read(), which raises it
+        except Exception as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # read() raises it
             with self._condition:
                 self._failure = self._failure or ex
                 self._condition.notify_all()

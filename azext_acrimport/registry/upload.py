@@ -185,7 +185,7 @@ class UploadSession:
         return f"{method} {origin}{target.partition('?')[0]}"
 
 
-class BlobWriter:
+class BlobWriter:  # pylint: disable=too-many-instance-attributes
     """The bytes of one blob on their way into a session, from ``offset`` on, in one of the forms."""
 
     def __init__(

@@ -18,7 +18,7 @@ from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
 from azext_acrimport.transfer.verify import Verifier
 
 
-class BlobCopy:
+class BlobCopy:  # pylint: disable=too-many-instance-attributes
     """One blob on its way.
 
     ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target;

@@ -92,7 +92,7 @@ def copy_all(
         raise CopyCancelled from ex
 
 
-class _Job:
+class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
     """One run of the algorithm over all its roots."""
 
     def __init__(self, roots: Sequence[Root], settings: CopySettings, observe: Observer) -> None:
@@ -215,7 +215,7 @@ class _Job:
             checks = False
         begun = node.target.begin_digest_of(node.digest) if checks else None
         try:
-            manifest = self._fetch(node.source, node.digest, Side.SOURCE)
+            manifest = self._fetch(node.source, node.digest, Side.SOURCE, node.named)
         except CopyError:
             if begun:
                 begun.close()
@@ -254,8 +254,8 @@ class _Job:
         return True
 
     @staticmethod
-    def _fetch(repository: Repository, digest: str, side: Side) -> Manifest:
-        with blamed_on(side, repository, digest):
+    def _fetch(repository: Repository, digest: str, side: Side, named: str = "") -> Manifest:
+        with blamed_on(side, repository, named or digest):
             return repository.manifest(digest)
 
     def _announce(self, blobs: Sequence[BlobNode]) -> None:
@@ -274,7 +274,7 @@ class _Job:
         if all(parent.failed for parent in node.parents):
             return
         blob = node.blob
-        copy = BlobCopy(
+        moving = BlobCopy(
             node.source,
             node.target,
             blob,
@@ -283,14 +283,14 @@ class _Job:
             lanes=self._lanes,
         )
         if not node.mount_from and self._is_worth_a_guess(node):
-            copy.begin()
+            moving.begin()
         try:
             session, outcome = self._begin_upload(node)
             if session:
                 self._observe(BlobStarted(blob.digest, blob.size))
-                copy.run(session)
+                moving.run(session)
         finally:
-            copy.close()
+            moving.close()
         if outcome is BlobOutcome.EXISTING:
             self._filled.add(node.target)
         self._finish_blob(node, outcome)

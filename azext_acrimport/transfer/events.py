@@ -76,5 +76,5 @@ Event = Union[BlobsFound, BlobStarted, BlobAdvanced, BlobFinished, ManifestFinis
 Observer = Callable[[Event], None]
 
 
-def ignore(event: Event) -> None:
+def ignore(_event: Event) -> None:
     """An observer that looks away."""

@@ -26,7 +26,7 @@ class Priority(IntEnum):
     SMALL_BLOB = 3
 
 
-class Executor:
+class Executor:  # pylint: disable=too-many-instance-attributes
     """A pool of at most ``workers`` threads, of which at most ``bulk_workers`` move big blobs at a time.
 
     Tasks may submit further tasks. The first exception that leaves a task stops the pool.
@@ -37,11 +37,12 @@ class Executor:
         self._workers = workers
         self._allowed = float(workers)
         self._bulk_workers = bulk_workers
-        self._condition = threading.Condition()
+        lock = threading.RLock()
+        self._condition = threading.Condition(lock)  # what threads wait on for a task
+        self._over = threading.Condition(lock)  # what run() waits on: of its own, so that no thread's wake-up is lost
         self._queues: dict[Priority, list[tuple[int, int, Task]]] = {priority: [] for priority in Priority}
         self._count = 0
         self._threads: list[threading.Thread] = []
-        self._idle = 0
         self._running = 0
         self.bulk_running = 0
         self._stopped = False
@@ -52,10 +53,8 @@ class Executor:
         with self._condition:
             self._count += 1
             heapq.heappush(self._queues[priority], (-size, self._count, task))
-            if self._idle:
-                self._condition.notify()
-            elif len(self._threads) < self._workers:
-                self._start_thread()
+            self._condition.notify()
+            self._start_threads()
 
     def widen(self, workers: int) -> None:
         """Allow so many threads, if that is more than before."""
@@ -63,9 +62,7 @@ class Executor:
             if workers > self._workers:
                 self._allowed += workers - self._workers
                 self._workers = workers
-                waiting = sum(map(len, self._queues.values()))
-                for _ in range(min(workers - len(self._threads), waiting)):
-                    self._start_thread()
+                self._start_threads()
 
     def narrow(self) -> None:
         """Let half as many threads work as are working now."""
@@ -75,8 +72,8 @@ class Executor:
     def run(self) -> None:
         """Wait until every task is done; raise the exception that stopped the pool, if one did."""
         with self._condition:
-            while not self._stopped and (self._running or any(self._queues.values())):
-                self._condition.wait(1.0)  # with a limit, so that Ctrl-C gets through on every platform
+            while not self._is_over():
+                self._over.wait(1.0)  # with a limit, so that Ctrl-C gets through on every platform
         if self._failure:
             raise self._failure
 
@@ -88,14 +85,17 @@ class Executor:
         for thread in self._threads:
             thread.join()
 
-    def _start_thread(self) -> None:
-        previous = threading.stack_size(_STACK_BYTES)
-        try:
-            thread = threading.Thread(target=self._work, name=f"acrx-{len(self._threads)}", daemon=True)
-            thread.start()
-        finally:
-            threading.stack_size(previous)
-        self._threads.append(thread)
+    def _start_threads(self) -> None:
+        """Have a thread for each task that waits, as far as more are allowed. Called under the lock."""
+        waiting = sum(map(len, self._queues.values()))
+        for _ in range(min(waiting + self._running, self._workers) - len(self._threads)):
+            previous = threading.stack_size(_STACK_BYTES)
+            try:
+                thread = threading.Thread(target=self._work, name=f"acrx-{len(self._threads)}", daemon=True)
+                thread.start()
+            finally:
+                threading.stack_size(previous)
+            self._threads.append(thread)
 
     def _work(self) -> None:
         while True:
@@ -106,7 +106,7 @@ class Executor:
             priority, task = taken
             try:
                 task()
-            except BaseException as ex:  # noqa: BLE001 - handed to run(), which raises it
+            except BaseException as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # run() raises it
                 with self._condition:
                     self._failure = self._failure or ex
                     self._stopped = True
@@ -114,7 +114,10 @@ class Executor:
                 self._running -= 1
                 self._allowed = min(self._workers, self._allowed + _RECOVERY)
                 self.bulk_running -= priority is Priority.BIG_BLOB
-                self._condition.notify_all() if self._is_over() else self._condition.notify()
+                if self._is_over():
+                    self._over.notify()
+                else:
+                    self._condition.notify()
 
     def _take(self) -> tuple[Priority, Task] | None:
         """The next task, waiting for one; None when there will be no more. Called under the lock."""
@@ -125,9 +128,7 @@ class Executor:
                 self._running += 1
                 self.bulk_running += priority is Priority.BIG_BLOB
                 return priority, heapq.heappop(queue)[2]
-            self._idle += 1
             self._condition.wait()
-            self._idle -= 1
         return None
 
     def _is_over(self) -> bool:

@@ -47,7 +47,7 @@ class Root:
 
 
 @dataclass(eq=False)
-class Tally:
+class Tally:  # pylint: disable=too-many-instance-attributes
     """How one root stands: what was done for it, what is still to do, and why it failed if it did."""
 
     root: Root
@@ -76,7 +76,7 @@ class Tally:
 
 
 @dataclass(eq=False)
-class BlobNode:
+class BlobNode:  # pylint: disable=too-many-instance-attributes
     """A blob that is to be in a target repository."""
 
     source: Repository
@@ -90,7 +90,7 @@ class BlobNode:
 
 
 @dataclass(eq=False)
-class ManifestNode:
+class ManifestNode:  # pylint: disable=too-many-instance-attributes
     """A manifest that is to be in a target repository, after everything that it refers to."""
 
     source: Repository
@@ -105,6 +105,11 @@ class ManifestNode:
     done: bool = False
     parents: list[ManifestNode] = field(default_factory=list)
     roots: list[Tally] = field(default_factory=list)
+
+    @property
+    def named(self) -> str:
+        """What the user calls it: the root's tag, or the digest below."""
+        return self.digest if self.depth else self.tally.root.identifier
 
     @property
     def failed(self) -> bool:

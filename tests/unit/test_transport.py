@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from azext_acrimport.registry.address import Origin, origin_of
-from azext_acrimport.registry.client import Client, clean, read_error
+from azext_acrimport.registry.client import Client
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryError, RegistryFailure
 from azext_acrimport.registry.retry import RetryPolicy
+from azext_acrimport.registry.said import clean, read_error
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from emulator.faults import Answer, Close, CloseQuietly, CutResponse, Fault, Reset, Stall
 from emulator.http import Request, Response, Server

@@ -1,0 +1,164 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Making connections: directly or through a proxy, over TLS or not. And what it means when that fails."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+from azext_acrimport.registry.address import Origin
+from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong
+from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
+
+
+@dataclass(frozen=True)
+class TransportSettings:
+    """How connections are made.
+
+    ``ca_bundle`` is a file or directory of trusted certificates (None: the system's), ``proxies`` maps schemes to
+    URLs as :func:`urllib.request.getproxies` gives them, with the exceptions under ``no``.
+    """
+
+    ca_bundle: str | None = None
+    verify: bool = True
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold the proxy's password
+    user_agent: str = "acrimport"
+    connect_timeout_seconds: float = 20.0
+    timeout_seconds: float = 60.0
+
+
+class Dialer:  # pylint: disable=too-few-public-methods
+    """Makes connected sockets. Safe for several threads."""
+
+    def __init__(self, settings: TransportSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def connect(self, host: str, origin: Origin) -> socket.socket:
+        """A socket that is connected to the origin, ready for HTTP. ``host`` is the registry's name for errors.
+
+        :raises ConnectionFailed: there is no way there.
+        """
+        sock: socket.socket | None = None
+        try:
+            sock = self._dial(host, origin)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if origin.scheme == "https":
+                sock = self._tls().wrap_socket(sock, server_hostname=origin.host)
+            sock.settimeout(self._settings.timeout_seconds)
+        except (OSError, ValueError) as ex:  # ValueError: a host name that TLS cannot take
+            if sock:
+                sock.close()
+            raise failure(host, origin, ex) from ex
+        return sock
+
+    def _dial(self, host: str, origin: Origin) -> socket.socket:
+        proxy = self._proxy_for(origin)
+        timeout = self._settings.connect_timeout_seconds
+        if not proxy:
+            return socket.create_connection((origin.host, origin.port), timeout)
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if parts.scheme != "http" or not parts.hostname:
+            detail = f"a proxy of the kind {parts.scheme}:// is not supported; use http://"
+            raise ConnectionFailed(host, origin.authority, Reason.PROXY, detail)
+        peer = f"proxy {parts.hostname}:{parts.port or 80}"
+        try:
+            sock = socket.create_connection((parts.hostname, parts.port or 80), timeout)
+        except OSError as ex:
+            raise ConnectionFailed(host, peer, Reason.PROXY, _detail(ex)) from ex
+        try:
+            _tunnel(sock, origin, _proxy_authorization(parts.username, parts.password), timeout)
+        except (OSError, HttpViolation) as ex:
+            sock.close()
+            raise ConnectionFailed(host, peer, Reason.PROXY, f"no way to {origin.authority}: {ex}") from ex
+        return sock
+
+    def _proxy_for(self, origin: Origin) -> str | None:
+        if origin.is_loopback:
+            return None
+        proxies = self._settings.proxies
+        if proxy_bypass_environment(f"{origin.host}:{origin.port}", dict(proxies)):
+            return None
+        return proxies.get(origin.scheme) or proxies.get("all")
+
+    def _tls(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = _tls_context(self._settings)
+            return self._context
+
+
+def failure(host: str, origin: Origin, ex: Exception) -> RegistryFailure:
+    """Our error for what a socket or the HTTP parser raised."""
+    if isinstance(ex, RegistryFailure):
+        return ex
+    if isinstance(ex, TooLong):
+        return TooLarge(host, f"{origin.authority} sent {ex}")
+    if isinstance(ex, HttpViolation):
+        return ProtocolError(host, f"{origin.authority} sent {ex}")
+    reason, detail = next((reason, words) for kinds, reason, words in _MEANINGS if isinstance(ex, kinds))
+    said = getattr(ex, "verify_message", "") or getattr(ex, "reason", "") or _detail(ex)
+    return ConnectionFailed(host, origin.authority, reason, detail.format(said))
+
+
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], Reason, str], ...] = (
+    ((socket.gaierror,), Reason.DNS, "the name cannot be resolved ({})"),
+    ((ConnectionRefusedError,), Reason.REFUSED, "the connection was refused"),
+    ((TimeoutError,), Reason.TIMEOUT, "no answer in time"),
+    ((ssl.SSLCertVerificationError,), Reason.TLS, "its certificate is not trusted ({})"),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), Reason.BROKEN, "the connection broke ({})"),
+    ((ssl.SSLError,), Reason.TLS, "TLS failed ({})"),
+    ((OSError,), Reason.BROKEN, "the connection broke ({})"),
+    ((Exception,), Reason.TLS, "{}"),
+)
+
+
+def _detail(ex: Exception) -> str:
+    return getattr(ex, "strerror", "") or str(ex) or type(ex).__name__
+
+
+def _tls_context(settings: TransportSettings) -> ssl.SSLContext:
+    bundle = settings.ca_bundle
+    is_directory = bundle is not None and os.path.isdir(bundle)
+    context = ssl.create_default_context(
+        cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+    )
+    # HTTP/2 would cost a third of the throughput of large blobs: docs/benchmarks.md
+    context.set_alpn_protocols(["http/1.1"])
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _proxy_authorization(username: str | None, password: str | None) -> str:
+    if username is None:
+        return ""
+    pair = f"{unquote(username)}:{unquote(password or '')}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _tunnel(sock: socket.socket, origin: Origin, authorization: str, timeout_seconds: float) -> None:
+    """Ask the proxy for a way through. Source: RFC 9110, section 9.3.6 (CONNECT)."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    headers = {"Host": f"{host}:{origin.port}"}
+    if authorization:
+        headers["Proxy-Authorization"] = authorization
+    connection = Connection(sock, timeout_seconds=timeout_seconds)
+    connection.send("CONNECT", f"{host}:{origin.port}", headers)
+    # As to HEAD, there is no body to a CONNECT that went through; of one that did not, the status is enough.
+    response = connection.receive("HEAD", lambda _connection, _keep: None)
+    if response.status != 200:
+        raise ConnectionError(f"it answered {response.status}")
