@@ -224,7 +224,7 @@ class TestRefusals:
         lab.put(content.image(annotations=padding))
         error = self.failure(lab)
         assert error.side is Side.SOURCE
-        assert "4194304" in str(error)
+        assert "4 MiB" in str(error)
 
     def test_index_without_end(self, lab: Lab) -> None:
         artifact = content.image()
