@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.bare import ROOT
 from bench.processes import Unusable, bare_environment
-from bench.rows import Workload
+from bench.rows import Row, Workload
 from bench.versions import version_of
 
 OURS = "acrimport"
@@ -65,12 +65,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Client:
-    """A way to run one of the programs. ``fits`` tells for which workloads it is one."""
+    """A way to run one of the programs. ``fits`` tells for which rows; ``environment`` goes before the job's own."""
 
     name: str
     kind: str
     command: Callable[[Job], list[str]]
-    fits: Callable[[Workload], bool] = lambda workload: True
+    fits: Callable[[Row, Workload], bool] = lambda row, workload: True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ours(self) -> bool:
@@ -130,11 +131,11 @@ def peer_clients(peers: Sequence[Peer], *, quick: bool) -> list[Client]:
     return clients
 
 
-def _is_many(workload: Workload) -> bool:
+def _is_many(row: Row, workload: Workload) -> bool:
     return workload.many
 
 
-def _is_single(workload: Workload) -> bool:
+def _is_single(row: Row, workload: Workload) -> bool:
     return not workload.many
 
 

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -26,11 +27,12 @@ from bench.plots import write_plots
 from bench.processes import Unusable
 from bench.registries import RegistryProgram
 from bench.results import Report
-from bench.rows import ROWS, Row, select, workloads
+from bench.rows import QUICK_ROWS, ROWS, Row, select, workloads
 from bench.runner import Effort, Runner
 from bench.stage import Stage
+from bench.whole_az import whole_az
 
-_LIMIT_SECONDS, _QUICK_LIMIT_SECONDS = 150, 4
+_LIMIT_SECONDS, _QUICK_LIMIT_SECONDS = 150, 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(row.name for row in ROWS)
     add = parser.add_argument
     add("--quick", action="store_true", help="small workloads and few runs: under two minutes")
-    add("--rows", help=f"which rows, separated by commas, W3* for all that begin so (all; quick: with a goal): {names}")
+    add("--rows", help=f"which rows, separated by commas, W3* for all that begin so (all; quick: most): {names}")
     add("--runs", type=int, help="runs of each client (7; quick: 2)")
     add("--repeats", type=int, help="how often a run is repeated when the machine was not quiet (3; quick: 0)")
     add("--limit", type=int, help=f"seconds that a client may take ({_LIMIT_SECONDS}; quick: {_QUICK_LIMIT_SECONDS})")
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--registry", default="docker-registry", help="the registry program: Debian's, or another build of distribution"
     )
     add("--peer", action="append", default=[], metavar="NAME=PATH", help="a further skopeo, crane, regctl or regsync")
+    add("--az", metavar="PATH", help="run az acrx import as a whole, too, where one image is copied over TLS")
     add("--no-path", action="store_true", help="only the peers given with --peer, not those on the PATH")
     add(
         "--variant", action="append", default=[], metavar="KEY=N,...", help="our copier with other CopySettings as well"
@@ -78,9 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measured(options: argparse.Namespace) -> Report:
-    rows = select(options.rows or "*")
-    if options.quick and not options.rows:
-        rows = [row for row in rows if row.goal.wall is not None]
+    rows = select(options.rows or (QUICK_ROWS if options.quick else "*"))
     sizes = workloads(quick=options.quick)
     program = shutil.which(options.registry)
     if program is None:
@@ -91,17 +92,22 @@ def _measured(options: argparse.Namespace) -> Report:
         print("No peer was found: there will be no ratios (Debian: apt-get install skopeo).")
     clients = our_clients([_variant(text) for text in options.variant]) + peer_clients(peers, quick=options.quick)
     effort = _effort(options)
-    with tempfile.TemporaryDirectory(prefix="acrimport-bench-", dir=options.folder or memory_folder()) as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        place = options.folder or memory_folder()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="acrimport-bench-", dir=place)))
         used = list(dict.fromkeys(row.workload for row in rows))
         check_memory(folder, [sizes[workload] for workload in used])
         limit = options.limit or (_QUICK_LIMIT_SECONDS if options.quick else _LIMIT_SECONDS)
         stage = Stage(folder, registry, compile_all(folder), _certificate(folder), limit, sizes)
-        runner = Runner(stage, clients, effort, _say)
         how = f"{effort.rounds} of each client, in turn"
         if options.quick:
             how += "; small workloads (--quick), the goals are for the full ones"
         result = Report(circumstances(registry, peers, how))
+        if options.az and stage.certificate:
+            az = stack.enter_context(whole_az(options.az, stage.native, stage.certificate, folder / "az"))
+            clients.append(az.client)
+            result.circumstances["az"] = str(az)
+        runner = Runner(stage, clients, effort, _say)
         runner.generate(used)
         result.rows = [_shown(runner, row) for row in rows]
     return result

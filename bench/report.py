@@ -100,6 +100,12 @@ def _overview_line(row: RowResult) -> tuple[str, ...]:
     )
 
 
+def _reason(row: RowResult) -> str:
+    """Why there is nothing to compare."""
+    problems = [f"{client.name}: {client.problem}" for client in row.clients if client.problem]
+    return row.left_out or "; ".join(problems) or "no peer"
+
+
 def _goal(row: RowResult) -> str:
     if row.wall_goal is None:
         return _DASH

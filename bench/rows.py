@@ -45,8 +45,8 @@ def workloads(*, quick: bool) -> dict[str, Workload]:
             _large("big", 8, 128 * MIB // scale),
             _large("huge", 1, 2048 * MIB // scale),
             _large("medium", 8, 16 * MIB // (4 if quick else 1)),
-            _large("single", 1, 256 * MIB // scale),
-            _many("small", 40),
+            _large("single", 1, 256 * MIB // (2 if quick else 1)),
+            _many("small", 20 if quick else 40),
         )
     }
 
@@ -129,6 +129,7 @@ ROWS = (
     Row("W7", "W3 within one registry", "small", within=True, goal=Goal(0.65, no_bytes=True)),
     Row("W7-far", "the same, 40 ms", "small", False, _FAR, _FAR, within=True, goal=Goal(0.50, no_bytes=True)),
 )
+QUICK_ROWS = "W1,W1-tls,W2,W2-tls,W3,W3-tls,W4,W5,W5b,W6,W7,W7-far"
 
 
 def select(names: str) -> list[Row]:

@@ -58,7 +58,7 @@ class Runner:
         self._say(f"{row.name}: {row.title}; {workload.title}" + (f": {result.left_out}" if result.left_out else ""))
         if result.left_out:
             return result
-        clients = [client for client in self._clients if client.fits(workload)]
+        clients = [client for client in self._clients if client.fits(row, workload)]
         found = {client.name: ClientResult(client.name, client.kind, client.is_ours) for client in clients}
         with ExitStack() as stack:
             source = stack.enter_context(self._stage.source(tls=row.tls))

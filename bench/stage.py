@@ -154,8 +154,8 @@ class Stage:
         return self.certificate.certificate if row.tls and self.certificate else None
 
     def _started(self, client: Client, job: Job) -> Usage:
-        command = client.command(job)
-        return run_client(self.native, command, job.environment, job.home, limit_seconds=self.limit_seconds)
+        command, environment = client.command(job), {**job.environment, **client.environment}
+        return run_client(self.native, command, environment, job.home, limit_seconds=self.limit_seconds)
 
     def _check(self, row: Row, target: Registry, job: Job, *, deep: bool) -> None:
         content = self.contents[row.workload]

@@ -22,7 +22,7 @@ from bench.native import Native, compile_all, run_client, slow_network
 from bench.noise import busy_seconds, share
 from bench.processes import Unusable
 from bench.registries import count_requests
-from bench.rows import Link, Workload, workloads
+from bench.rows import ROWS, Link, Workload, workloads
 from bench.workloads import layer_bytes
 
 needs_compiler = pytest.mark.skipif(not (shutil.which("cc") or shutil.which("gcc")), reason="there is no C compiler")
@@ -43,7 +43,7 @@ def job(home: Path, *tags: str, ca: Path | None = None) -> Job:
 def commands(kind: str, workload: Workload, done: Job) -> dict[str, str]:
     """The commands of all clients of a kind for a workload, as text, by their names."""
     clients = peer_clients([Peer(kind, kind, f"/bin/{kind}")], quick=False)
-    return {client.name: " ".join(client.command(done)) for client in clients if client.fits(workload)}
+    return {client.name: " ".join(client.command(done)) for client in clients if client.fits(ROWS[0], workload)}
 
 
 def test_crane_copies_all_tags_as_it_comes_and_with_more_at_once(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_regctl_copies_many_images_by_many_processes_unless_there_is_regsync(tmp
 
     assert list(loop) == ["regctl, 8 at once"]
     assert (tmp_path / "tags").read_text().split() == ["v0", "v1"]
-    assert [client.name for client in both if client.fits(many)] == ["regsync"]
+    assert [client.name for client in both if client.fits(ROWS[0], many)] == ["regsync"]
 
 
 def test_our_client_is_told_what_to_copy(tmp_path: Path) -> None:
