@@ -94,6 +94,9 @@ def _decode(content: bytes) -> dict[str, Any]:
 def _media_type(fields: dict[str, Any], header: str) -> str:
     if fields.get("schemaVersion") == 1 or header in media_types.SCHEMA1:
         raise UnsupportedManifest("the image is stored as Docker schema 1, which registries no longer take")
+    if "manifests" in fields and ("layers" in fields or "config" in fields):
+        # One document that two readers take for two things: https://nvd.nist.gov/vuln/detail/CVE-2021-41190
+        raise InvalidManifest("the manifest is an index and an image at once")
     own_type = fields.get("mediaType") or header.partition(";")[0].strip().lower()
     if not isinstance(own_type, str):
         raise InvalidManifest(f"the manifest's mediaType is {printable(own_type)}")
@@ -104,9 +107,6 @@ def _media_type(fields: dict[str, Any], header: str) -> str:
         if isinstance(fields.get("layers"), list) and isinstance(fields.get("config"), dict):
             return media_types.OCI_MANIFEST
         raise InvalidManifest(f"{printable(own_type)} is not a manifest type that can be copied")
-    if "manifests" in fields and ("layers" in fields or "config" in fields):
-        # One document that two readers take for two things: https://nvd.nist.gov/vuln/detail/CVE-2021-41190
-        raise InvalidManifest("the manifest is an index and an image at once")
     return own_type
 
 

@@ -80,7 +80,10 @@ class Reference:
         host = check_registry(registry)
         repository, tag, digest = split_image(image)
         if host in _DOCKER_HUB_NAMES:
-            host, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
+            host, repository = (
+                DOCKER_HUB,
+                check_repository(repository if "/" in repository else f"library/{repository}"),
+            )
         return Reference(host, repository, tag, digest)
 
 

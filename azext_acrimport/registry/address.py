@@ -59,7 +59,7 @@ def split_url(url: str, base: Origin, base_path: str = "/") -> tuple[Origin, str
     parts = _split(url)
     if parts.scheme and parts.scheme not in _DEFAULT_PORTS:
         raise BadUrl("a URL that is neither http nor https")
-    if parts.scheme and not parts.hostname:
+    if (parts.scheme or url.startswith("//")) and not parts.hostname:
         raise BadUrl("a URL without a host")
     if parts.username is not None or parts.password is not None:
         raise BadUrl("a URL with a user in it")

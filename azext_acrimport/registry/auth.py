@@ -62,6 +62,8 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
     def header(self, scope: Scope) -> str | None:
         """The value of ``Authorization`` for the scope; None while the registry has not asked for one."""
         if isinstance(self._credentials, BearerToken) and self._challenge:
+            if not _fits_a_header(self._credentials.token):
+                raise ProtocolError(self._host, "the access token has characters that no token has")
             return f"Bearer {self._credentials.token}"
         token = self._tokens.get(scope)
         if token and (token.renew_at is None or self._clock.now() < token.renew_at):
@@ -176,7 +178,7 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
 
     def _read(self, answer: dict[str, object]) -> Token:
         token = answer.get("access_token") or answer.get("token")
-        if not isinstance(token, str) or not token.isprintable() or not token.isascii() or not token:
+        if not isinstance(token, str) or not _fits_a_header(token):
             raise ProtocolError(self._host, "the registry's token service answered without a token")
         lifetime = answer.get("expires_in")
         if not isinstance(lifetime, (int, float)) or isinstance(lifetime, bool) or lifetime <= 0:
@@ -214,6 +216,10 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
 def _basic(credentials: Password) -> str:
     pair = f"{credentials.username}:{credentials.password}".encode()
     return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _fits_a_header(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable()
 
 
 def _only_pull(scope: Scope) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from azext_acrimport.oci.reference import DOCKER_HUB
@@ -235,7 +236,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
                     self.host, origin, method, target, {**headers, **authorization}, body
                 )
             except RegistryFailure as ex:
-                origin = self._after_no_http(ex, origin)
+                origin = self._other_scheme(ex, origin)
                 continue
             begun = None
             request = f"{method} {origin}{target.partition('?')[0]}"  # the query may hold a signature
@@ -247,9 +248,9 @@ class Client:  # pylint: disable=too-many-instance-attributes
             elif response.status in _REDIRECTS and method in ("GET", "HEAD") and response.status not in expect:
                 origin, target = self._redirected(response, origin, target)
                 continue
-            elif response.status == 400 and not self._scheme_is_known:
-                response.close()  # what Go's servers say to plain http on a TLS port
-                origin = self._use_tls()
+            elif response.status == 400 and origin == self.origin and self._tries_tls():
+                response.close()  # this is also what servers say to plain http on a port for TLS
+                origin = self.origin
                 continue
             self._scheme_is_known = self._has_answered = True
             if response.status in expect:
@@ -287,17 +288,30 @@ class Client:  # pylint: disable=too-many-instance-attributes
             raise ProtocolError(self.host, f"the registry redirects to {found}, which is not followed")
         return found, path
 
-    def _after_no_http(self, ex: RegistryFailure, origin: Origin) -> Origin:
-        """Where to go on after no answer in plain http; raises ``ex`` unless this was the question itself."""
-        broken = isinstance(ex, ProtocolError) or (isinstance(ex, ConnectionFailed) and ex.reason is Reason.BROKEN)
-        if self._scheme_is_known or origin.scheme == "https" or not broken:
+    def _other_scheme(self, ex: RegistryFailure, origin: Origin) -> Origin:
+        """Where to go on after no answer that makes sense; raises ``ex`` unless the scheme was still the question."""
+        no_http = isinstance(ex, ProtocolError) or (
+            isinstance(ex, ConnectionFailed) and ex.reason in (Reason.BROKEN, Reason.TLS)
+        )
+        speaks_tls = isinstance(ex.__cause__, ssl.SSLCertVerificationError)
+        if not no_http or speaks_tls or replace(origin, scheme=self.origin.scheme) != self.origin:
             raise ex
-        return self._use_tls()
-
-    def _use_tls(self) -> Origin:
-        self._scheme_is_known = True
-        self.origin = Origin("https", self.origin.host, self.origin.port)
+        if origin != self.origin:
+            return self.origin  # another thread has found out meanwhile
+        if self._tries_tls():
+            return self.origin
+        if self._scheme_is_known or origin.scheme == "http":
+            raise ex
+        self._scheme_is_known = True  # no TLS either: it was plain http, and what it said before was meant
+        self.origin = replace(origin, scheme="http")
         return self.origin
+
+    def _tries_tls(self) -> bool:
+        """Go over to TLS where the scheme is not known, once; False when there is nothing to try."""
+        if self._scheme_is_known or self.origin.scheme == "https":
+            return False
+        self.origin = replace(self.origin, scheme="https")
+        return True
 
     def _fetch_token(
         self, origin: Origin, method: str, target: str, headers: Mapping[str, str], body: bytes

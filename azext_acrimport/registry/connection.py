@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 
@@ -43,6 +44,7 @@ class Connection:
         self._timeout_seconds = timeout_seconds
         self._received = b""
         self._offset = 0
+        self._ended = False
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview = b"") -> None:
         """Send a request head, and with it the body or its first part."""
@@ -70,9 +72,11 @@ class Connection:
 
     def answered(self) -> bool:
         """Whether the peer has begun to answer, or has gone away, while we are still sending."""
-        if self._offset < len(self._received) or getattr(self.sock, "pending", int)():
+        if self._offset < len(self._received) or self._ended:
             return True
-        return _readable(self.sock)
+        if not getattr(self.sock, "pending", int)() and not _readable(self.sock):
+            return False
+        return self._receive_at_once()
 
     def receive(self, method: str, on_end: Callable[[Connection, bool], None]) -> Response:
         """Read the head of the answer to ``method``; ``on_end`` is told when its body is over.
@@ -115,6 +119,21 @@ class Connection:
         line = self._received[self._offset : end]
         self._offset = end + 1
         return line.rstrip(b"\r")
+
+    def _receive_at_once(self) -> bool:
+        """Take what is there to read, without waiting. Over TLS that may be no data: session tickets come any time."""
+        self.sock.settimeout(0)
+        try:
+            data = self.sock.recv(_RECEIVE_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            data = b""
+        finally:
+            self.sock.settimeout(self._timeout_seconds)
+        self._ended = not data
+        self._received, self._offset = data, 0
+        return True
 
     def _read_head(self, deadline: float) -> bytes:
         end = self._find(b"\r\n\r\n", deadline, limit=MAX_HEAD_BYTES)

@@ -14,7 +14,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from azext_acrimport.registry.address import Origin
@@ -69,7 +69,7 @@ class Dialer:  # pylint: disable=too-few-public-methods
         timeout = self._settings.connect_timeout_seconds
         if not proxy:
             return socket.create_connection((origin.host, origin.port), timeout)
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        parts = _proxy_address(host, origin, proxy)
         if parts.scheme != "http" or not parts.hostname:
             detail = f"a proxy of the kind {parts.scheme}:// is not supported; use http://"
             raise ConnectionFailed(host, origin.authority, Reason.PROXY, detail)
@@ -141,6 +141,16 @@ def _tls_context(settings: TransportSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _proxy_address(host: str, origin: Origin, proxy: str) -> SplitResult:
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        parts.port  # noqa: B018 # pylint: disable=pointless-statement # reading it is what checks it
+        return parts
+    except ValueError:  # its text may hold a part of the password
+        detail = "the proxy's address cannot be read; special characters in its password are written as %XX"
+        raise ConnectionFailed(host, origin.authority, Reason.PROXY, detail) from None
 
 
 def _proxy_authorization(username: str | None, password: str | None) -> str:

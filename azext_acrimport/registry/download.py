@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
-from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryFailure
+from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.stripes import Stripes
 from azext_acrimport.registry.transport import Exchange, failure
@@ -135,7 +135,12 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
 
     def _open(self) -> Response:
         begun, self._begun = self._begun, None
-        response = self._repository.open_blob(self._blob.digest, offset=self.position, begun=begun)
+        try:
+            response = self._repository.open_blob(self._blob.digest, offset=self.position, begun=begun)
+        except RegistryError as ex:
+            if ex.status == 416 and self.position:
+                raise self._mismatch(f"ends after {self.position} bytes") from ex
+            raise
         rest = self._blob.size - self.position
         if response.status == 206:
             self._check_range(response)

@@ -33,7 +33,7 @@ FOUND = frozenset({200, 404})
 HEAD_REFUSED = frozenset({400, 405, 501})
 _MAX_TAG_PAGE_BYTES = 16 << 20
 _MAX_TAG_PAGES = 20_000
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel\s*=\s*"?next\b', re.IGNORECASE)
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel\s*=\s*"?next\b', re.IGNORECASE)
 
 
 class Registry:
@@ -198,9 +198,13 @@ class Repository:
         is_whole = "link" not in answer.headers and len(listed) < most
         return frozenset(listed) if is_whole else None
 
-    def has_blob(self, digest: str) -> bool:
+    def begin_has_blob(self, digest: str) -> Exchange | None:
+        """Send the request whose answer :meth:`has_blob` reads."""
+        return self.registry.client.begin("HEAD", self._path("blobs", digest), scope=self.scope, headers={})
+
+    def has_blob(self, digest: str, *, begun: Exchange | None = None) -> bool:
         """Whether the blob is there."""
-        return self._call("HEAD", self._path("blobs", digest), expect=FOUND).status == 200
+        return self._call("HEAD", self._path("blobs", digest), expect=FOUND, begun=begun).status == 200
 
     def begin_blob(self, digest: str) -> Exchange | None:
         """Send the request for a blob whose answer :meth:`open_blob` reads."""

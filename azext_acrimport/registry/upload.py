@@ -61,9 +61,9 @@ class UploadHabits:
     def refused(self, form: Form, size: int) -> bool:
         """Take the next form for blobs of this size from now on; False when there is none left."""
         if form is Form.PUT:
-            self.put_limit = min(self.put_limit, size - 1)
+            self.put_limit = min(self.put_limit, size // 2)
         elif form is Form.PATCH:
-            self.patch_limit = min(self.patch_limit, size - 1)
+            self.patch_limit = min(self.patch_limit, size // 2)
         elif self.chunk_bytes > MIB:
             self.chunk_bytes = min(self.chunk_bytes, max(MIB, self.chunk_bytes // 4))
         else:
@@ -147,10 +147,10 @@ class UploadSession:
         self.finish_put(exchange)
 
     def received(self) -> int | None:
-        """Ask how many bytes the registry has; None when the session is gone.
+        """Ask how many bytes the registry has; None when the session is gone, or as good as.
 
-        Source: OCI distribution specification, "Resuming a chunked upload": ``Range: 0-0`` is one byte, and some
-        registries also say it for none, so that one byte is sent twice at the worst.
+        Source: OCI distribution specification, "Resuming a chunked upload". ``Range: 0-0`` is one byte, and some
+        registries also say it for none: a new session is cheaper than to find out.
         """
         origin, target = self._location
         if origin != self._client.origin:
@@ -161,7 +161,7 @@ class UploadSession:
         if answer.status in _SESSION_GONE:
             return None
         self._follow(answer.headers)
-        return int(found[1]) + 1 if found and int(found[1]) else 0
+        return int(found[1]) + 1 if found and int(found[1]) else None
 
     def cancel(self) -> None:
         """Tell the registry that the upload will not be completed; it need not listen."""

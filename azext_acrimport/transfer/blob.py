@@ -45,6 +45,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._verifier = Verifier(blob)
         self._form = target.registry.habits.form_for(blob.size)
         self._sent = 0
+        self._damaged = False
 
     def begin(self) -> None:
         """Ask the source for the bytes before it is certain that they are wanted."""
@@ -61,18 +62,17 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         """
         self._session = session
         tries = furthest = 0
-        corrupt = False
         try:
             while True:
                 try:
                     self._send_rest()
                     return
                 except ContentMismatch as ex:
-                    if corrupt:
+                    if self._damaged:
                         raise CopyError(
                             Side.SOURCE, self._source.registry.host, self._source.name, self._blob.digest
                         ) from ex
-                    corrupt = True  # once may be a bad wire, twice is the source
+                    self._damaged = True  # once may be a bad wire, twice is the source
                     self._start_over()
                 except RegistryFailure as ex:
                     tries = 1 if self._sent > furthest else tries + 1
@@ -129,6 +129,10 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
             self._form = self._target.registry.habits.form_for(self._blob.size)
             self._start_over()
             return False
+        if isinstance(ex, RegistryError) and "DIGEST_INVALID" in ex.codes and not self._damaged:
+            self._damaged = True  # on its way to the target
+            self._start_over()
+            return False
         if not _is_mended_by_asking(ex, tries):
             self._target.registry.client.wait_after(ex, tries)
         received = self._session.received() if self._session else None
@@ -153,14 +157,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
 
 
 def _is_mended_by_asking(ex: RegistryFailure, tries: int) -> bool:
-    """Whether the next question to the registry mends it without a wait: a token that ended, a session that is gone.
-
-    So may bytes that were damaged on their way to the target, once: they are sent again from the start.
-    """
+    """Whether the next question to the registry mends it without a wait: a token that ended, a session that is gone."""
     if not isinstance(ex, RegistryError):
         return False
-    return (
-        (ex.status == 401 and tries == 1)
-        or (ex.status in (404, 410, 416) and tries <= 3)
-        or ("DIGEST_INVALID" in ex.codes and tries == 1)
-    )
+    return (ex.status == 401 and tries == 1) or (ex.status in (404, 410, 416) and tries <= 3)

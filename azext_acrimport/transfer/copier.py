@@ -40,6 +40,7 @@ from azext_acrimport.transfer.events import (
 )
 from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
+from azext_acrimport.transfer.mounts import Mounts
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
 from azext_acrimport.transfer.survey import BATCH, Survey
 
@@ -104,7 +105,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._graph = Graph()
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._buffers = threading.local()
-        self._no_mounts: set[str] = set()  # registries that refused a mount
+        self._mounts = Mounts()
         self._filled: set[Repository] = set()  # targets where a blob was found that no manifest had told of
         self._survey = Survey()
 
@@ -120,7 +121,13 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             raise
         finally:
             self._executor.stop()
-        return [tally.failure or tally.result for tally in self._tallies]
+        return [self._outcome(tally) for tally in self._tallies]
+
+    @staticmethod
+    def _outcome(tally: Tally) -> CopyResult | Exception:
+        if tally.waiting_for and not tally.failure:  # a defect of ours: better said than taken for success
+            return RuntimeError(f"the copy of {tally.root.source}:{tally.root.identifier} was left incomplete")
+        return tally.failure or tally.result
 
     def _registries(self) -> set[Registry]:
         roots = [tally.root for tally in self._tallies]
@@ -223,8 +230,6 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         if checks and self._is_there(node, begun):
             return
         node.manifest = manifest
-        if not node.depth:
-            node.tally.media_type = manifest.media_type
         with self._lock, blamed_on(Side.SOURCE, node.source, node.digest):
             node.waiting_for += 1  # holds the node back until all its children are known
             manifests = [self._graph.add_manifest(node, child) for child in manifest.manifests]
@@ -248,7 +253,6 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
                 return False
         if node.tags:
             node.manifest = self._fetch(node.target, node.digest, Side.TARGET)
-            node.tally.media_type = node.manifest.media_type
             self._put_tags(node, node.manifest)
         self._finish_manifest(node, copied=False)
         return True
@@ -271,7 +275,11 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _move(self, node: BlobNode) -> None:
         """See to it that a blob is at its target."""
-        if all(parent.failed for parent in node.parents):
+        if node.failed:
+            with self._lock:
+                heirs = self._graph.abandon(node)
+            for heir in heirs:
+                self._submit_blob(heir)
             return
         blob = node.blob
         moving = BlobCopy(
@@ -306,18 +314,11 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
     def _begin_upload(self, node: BlobNode) -> tuple[UploadSession | None, BlobOutcome]:
         """Ask for the blob to be mounted, or known, or else sent: all in one request."""
         target, digest = node.target, node.blob.digest
-        mount_from = node.mount_from if target.registry.host not in self._no_mounts else ""
         with blamed_on(Side.TARGET, target, digest):
-            if mount_from and mount_from != target.name:
-                try:
-                    session = target.start_upload(mount=digest, mount_from=mount_from)
-                    return session, BlobOutcome.COPIED if session else BlobOutcome.MOUNTED
-                except RegistryError as ex:
-                    if ex.retryable:
-                        raise
-                    # Not allowed, or not known: https://github.com/goharbor/harbor/issues/17097
-                    self._no_mounts.add(target.registry.host)
-            session = target.start_upload(mount=digest, mount_from=target.name)
+            if node.mount_from and node.mount_from != target.name and self._mounts.may(target):
+                session = self._mounts.ask(target, digest, node.mount_from)
+                return session, BlobOutcome.COPIED if session else BlobOutcome.MOUNTED
+            session = self._mounts.know(target, digest, node.blob.size)
             return session, BlobOutcome.COPIED if session else BlobOutcome.EXISTING
 
     def _finish_blob(self, node: BlobNode, outcome: BlobOutcome) -> None:
@@ -372,6 +373,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         with self._lock:
             node.tally.manifests_copied += copied
             node.tally.manifests_existing += not copied
+            for tally in node.roots:
+                tally.media_type = node.manifest.media_type if node.manifest else ""
             node.manifest = None  # its bytes are of no further use
             ready, _ = self._graph.finish(node)
         self._observe(ManifestFinished(node.digest, copied))

@@ -88,6 +88,11 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
     parents: list[ManifestNode] = field(default_factory=list)
     followers: list[BlobNode] = field(default_factory=list)  # the same blob for other repositories of the registry
 
+    @property
+    def failed(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return all(parent.failed for parent in self.parents)
+
 
 @dataclass(eq=False)
 class ManifestNode:  # pylint: disable=too-many-instance-attributes
@@ -114,7 +119,7 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
     @property
     def failed(self) -> bool:
         """Whether nobody waits for it any more."""
-        return all(parent.failed for parent in self.parents) and all(tally.failure for tally in self.roots)
+        return all(tally.failure for above in _ancestors(self) for tally in above.roots)
 
 
 Node = Union[ManifestNode, BlobNode]
@@ -132,7 +137,7 @@ class Graph:
     def add_root(self, tally: Tally, target: Target, *, checks_target: bool) -> ManifestNode | None:
         """Want the root's manifest at the target; None when it is on its way there and will be waited for."""
         tally.waiting_for += 1
-        key = _key(target.repository, f"{tally.digest} {' '.join(target.tags)}")
+        key = _key(target.repository, _root_name(tally.digest, target.tags))
         known = self._manifests.get(key)
         if known and not known.done:
             known.roots.append(tally)
@@ -199,18 +204,26 @@ class Graph:
 
     def fail(self, node: Node, ex: Exception) -> list[BlobNode]:
         """The node cannot be had, nor what waits for it; return the blobs that must now find their own way."""
-        followers: list[BlobNode] = []
-        if isinstance(node, BlobNode):
-            self._by_registry.pop((node.target.registry.host, node.blob.digest), None)
-            self._blobs.pop(_key(node.target, node.blob.digest), None)
-            followers, node.followers = node.followers, []
-            for follower in followers[:1]:
-                self._by_registry[follower.target.registry.host, follower.blob.digest] = follower
-                follower.followers = followers[1:]
         for above in _ancestors(node):
+            self._forget(above)
             for tally in above.roots:
                 tally.failure = tally.failure or ex
+        return self.abandon(node) if isinstance(node, BlobNode) else []
+
+    def abandon(self, node: BlobNode) -> list[BlobNode]:
+        """Nobody waits for the blob any more; return those that counted on it to be there."""
+        self._by_registry.pop((node.target.registry.host, node.blob.digest), None)
+        self._blobs.pop(_key(node.target, node.blob.digest), None)
+        followers, node.followers = node.followers, []
+        for follower in followers[:1]:
+            self._by_registry[follower.target.registry.host, follower.blob.digest] = follower
+            follower.followers = followers[1:]
         return followers[:1]
+
+    def _forget(self, node: ManifestNode) -> None:
+        """Let a manifest that failed be tried anew for the next image that wants it."""
+        name = node.digest if node.depth else _root_name(node.digest, node.tags)
+        self._manifests.pop(_key(node.target, name), None)
 
     def _route(self, node: BlobNode) -> BlobNode | None:
         """Let the blob come from another repository of the same registry, if it is there or on its way there."""
@@ -237,6 +250,10 @@ class Graph:
 def _wait(parent: ManifestNode, child: Node) -> None:
     parent.waiting_for += 1
     child.parents.append(parent)
+
+
+def _root_name(digest: str, tags: tuple[str, ...]) -> str:
+    return " ".join((digest, *tags, "as a root"))
 
 
 def _key(target: Repository, name: str) -> _Key:
