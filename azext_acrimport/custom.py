@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from knack.log import get_logger
@@ -41,7 +41,7 @@ class Order:
     source: Endpoint
     images: Images
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
 
 
 def import_image(

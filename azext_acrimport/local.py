@@ -81,11 +81,13 @@ def copy_from_here(
 
 def transport_settings() -> TransportSettings:
     """The connection settings of the Azure CLI: its environment variables, as everywhere in ``az``."""
+    import requests
     from azure.cli.core import __version__ as core_version
     from azure.cli.core.util import should_disable_connection_verify
 
     return TransportSettings(
-        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"),
+        # Without a variable it is the bundle that every other command of the Azure CLI trusts.
+        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.certs.where(),
         verify=not should_disable_connection_verify(),
         proxies=urllib.request.getproxies(),
         user_agent=f"acrimport AzureCLI/{core_version}",

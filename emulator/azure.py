@@ -161,7 +161,7 @@ class Emulator:
 
     def exports(self, config_dir: Path, proxy: str) -> dict[str, str]:
         """Return the variables that point a client at this Azure through one of its proxies."""
-        ca_file = str(self.server.ca_file)
+        ca_file = str(self.server.ca_file.resolve())
         return {
             "HTTPS_PROXY": proxy,
             "https_proxy": proxy,
@@ -170,8 +170,8 @@ class Emulator:
             "REQUESTS_CA_BUNDLE": ca_file,
             "CURL_CA_BUNDLE": ca_file,
             "SSL_CERT_FILE": ca_file,
-            "AZURE_CONFIG_DIR": str(config_dir),
-            "AZURE_EXTENSION_DIR": str(Path(config_dir) / "cliextensions"),
+            "AZURE_CONFIG_DIR": str(Path(config_dir).resolve()),
+            "AZURE_EXTENSION_DIR": str(Path(config_dir).resolve() / "cliextensions"),
             "AZURE_CORE_INSTANCE_DISCOVERY": "false",
             "AZURE_CORE_COLLECT_TELEMETRY": "false",
             "AZURE_CORE_LOGIN_EXPERIENCE_V2": "false",

@@ -15,8 +15,8 @@ SCOPED_TOKEN = ("pull-team-app", "scoped-token-password")
 def fill(azure: Emulator) -> None:
     """Add six registries, and images to those that things are imported from.
 
-    ``myregistry`` is public and empty. ``closedregistry`` lets nobody in from outside its network, ``trustedregistry``
-    only Azure's own services. ``sharedregistry`` is in the other subscription, ``partnerregistry`` in another tenant.
+    ``myregistry`` is public and empty. ``closedregistry``, empty too, lets nobody in from outside its network,
+    ``trustedregistry`` only Azure's own services. ``sharedregistry`` is in the other subscription, ``partnerregistry`` in another tenant.
     """
     azure.add_registry("myregistry")
     azure.add_registry("sourceregistry", anonymous_pull=True)
@@ -25,7 +25,7 @@ def fill(azure: Emulator) -> None:
     azure.add_registry("sharedregistry", subscription="shared")
     partner = azure.add_registry("partnerregistry", subscription="partner")
     partner.scoped_tokens.add(*SCOPED_TOKEN, {"team/app": ["content/read", "metadata/read"]})
-    for name in ("sourceregistry", "closedregistry", "trustedregistry", "sharedregistry", "partnerregistry"):
+    for name in ("sourceregistry", "trustedregistry", "sharedregistry", "partnerregistry"):
         _put_images(azure, name)
 
 
