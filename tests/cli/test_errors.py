@@ -176,7 +176,7 @@ def test_a_manifest_over_4_mib(world: World, az: SignedInAz) -> None:
     done = fails(az, "--name", target.name, "--source", "mcr.microsoft.com/big:v1", "--via", "local")
 
     assert "source mcr.microsoft.com/big" in done.stderr
-    assert "limit" in done.stderr
+    assert "larger than 4 MiB" in done.stderr
     assert_empty(target.store)
 
 
