@@ -16,7 +16,8 @@ def fill(azure: Emulator) -> None:
     """Add six registries, and images to those that things are imported from.
 
     ``myregistry`` is public and empty. ``closedregistry``, empty too, lets nobody in from outside its network,
-    ``trustedregistry`` only Azure's own services. ``sharedregistry`` is in the other subscription, ``partnerregistry`` in another tenant.
+    ``trustedregistry`` only Azure's own services. ``sharedregistry`` is in the other subscription,
+    ``partnerregistry`` in another tenant.
     """
     azure.add_registry("myregistry")
     azure.add_registry("sourceregistry", anonymous_pull=True)
