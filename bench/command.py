@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--counts", action=argparse.BooleanOptionalAction, help="count requests in a run more (yes; quick: W4 only)")
     add("--folder", type=Path, help="where the registries keep their files (a temporary folder in memory)")
     add("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    add("--markdown", type=Path, metavar="FILE", help="write the tables")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables, between the marks that the file may have")
     add("--plots", type=Path, metavar="FOLDER", help="write a plot of each row as SVG")
     add("--load", type=Path, metavar="FILE", help="measure nothing: tables and plots of what --json wrote before")
     return parser
@@ -150,7 +150,8 @@ def _write(result: Report, options: argparse.Namespace) -> None:
     if options.json:
         options.json.write_text(json.dumps(result.fields(), indent=1) + "\n", encoding="utf-8")
     if options.markdown:
-        options.markdown.write_text(report.markdown(result), encoding="utf-8")
+        before = options.markdown.read_text(encoding="utf-8") if options.markdown.exists() else ""
+        options.markdown.write_text(report.inserted(before, report.markdown(result)), encoding="utf-8")
     if options.plots:
         write_plots(result, options.plots)
 

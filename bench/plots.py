@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from bench.results import ClientResult, Report, RowResult
 
-_WIDTH, _LABELS, _FIGURES = 760, 190, 130
+_WIDTH, _LABELS, _FIGURES = 780, 210, 190
 _LINE, _BAR, _TOP, _BOTTOM = 26, 14, 46, 12
 _STYLE = """\
 text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #57606a }
@@ -70,7 +70,7 @@ def _client_bar(client: ClientResult) -> Bar | None:
     wall = client.wall
     if wall is None:
         return None
-    return Bar(client.name, wall.median, wall.low, wall.high, f"{wall.median:.3g} s", client.is_ours)
+    return Bar(client.name, wall.median, wall.low, wall.high, f"{wall.median:#.3g} s", client.is_ours)
 
 
 def _ratio_bar(row: RowResult) -> Bar | None:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from bench.results import NOISY, ClientResult, Report, RowResult, Spread
 
 _DASH = "–"
+_RESTLESS = " (busy machine)"
+_BEGIN, _END = "<!-- figures: written by python3 -m bench --markdown -->", "<!-- end of figures -->"
 _RATIOS = (
     "Ratios are our median to that of the fastest peer in the same row, start of the process to its end; in brackets "
     "the lowest and highest ratio of a round. Processor time and memory are compared with that same peer."
@@ -34,6 +36,13 @@ def markdown(report: Report) -> str:
     parts += [_details(row) for row in report.rows]
     parts.append(f"### What to distrust\n\n{_DISTRUST}{_noise(report.rows)}")
     return "\n\n".join(parts) + "\n"
+
+
+def inserted(document: str, tables: str) -> str:
+    """A document with the tables between its two marks, in place of what was there; without marks the tables alone."""
+    before, begin, rest = document.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    return f"{before}{begin}\n\n{tables}\n{end}{after}" if begin and end else tables
 
 
 def summary(row: RowResult) -> str:
@@ -91,7 +100,7 @@ def _overview_line(row: RowResult) -> tuple[str, ...]:
         what,
         _goal(row),
         _ratio(row),
-        _verdict(row) or _DASH,
+        (_verdict(row) or _DASH) + (_RESTLESS if ours.restless or best.restless else ""),
         _median(ours.wall, 3),
         f"{_median(best.wall, 3)} {best.name}",
         f"{row.cpu_ratio:.2f}" if row.cpu_ratio is not None else _DASH,
@@ -161,7 +170,9 @@ def _client_line(client: ClientResult) -> tuple[str, ...]:
         spread(client.cpu),
         spread(client.rss_mib, 0),
         _requests(client),
-        str(len(client.counted)) + (f"; {_cell(client.problem)}" if client.problem else ""),
+        str(len(client.counted))
+        + (_RESTLESS if client.restless else "")
+        + (f"; {_cell(client.problem)}" if client.problem else ""),
     )
 
 

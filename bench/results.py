@@ -68,6 +68,11 @@ class ClientResult:
         return [run for run in self.runs if not run.noisy] or self.runs
 
     @property
+    def restless(self) -> bool:
+        """Whether there is no run with a quiet machine."""
+        return bool(self.runs) and all(run.noisy for run in self.runs)
+
+    @property
     def wall(self) -> Spread | None:
         """Seconds from start to end of the process."""
         return self._spread(lambda run: run.wall_seconds)

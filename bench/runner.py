@@ -17,7 +17,8 @@ from bench.results import NOISY, ClientResult, RowResult, Run
 from bench.rows import Row
 from bench.stage import ClientFailed, Stage
 
-_COUNTED_SECONDS = 20.0  # the requests of clients that take longer are not counted
+_SLOW_SECONDS = 15.0  # clients that take longer are run twice only, and their requests are not counted
+_SLOW_RUNS = 2
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Runner:
 
     def _run(self, row: Row, client: Client, source: Registry, shared: Registry | None, result: ClientResult) -> None:
         """Run a client once; what goes wrong ends its part in the row."""
-        if result.problem:
+        if result.problem or (is_slow(result) and len(result.runs) >= _SLOW_RUNS):
             return
         try:
             run = self._quietest(row, client, source, shared, deep=not result.runs)
@@ -102,7 +103,7 @@ class Runner:
         return best
 
     def _count(self, row: Row, client: Client, result: ClientResult) -> None:
-        if result.problem or not result.wall or result.wall.median > _COUNTED_SECONDS:
+        if result.problem or is_slow(result):
             return
         try:
             result.requests = self._stage.count(row, client)
@@ -112,3 +113,8 @@ class Runner:
     def _note(self, client: Client, result: ClientResult, ex: ClientFailed) -> None:
         result.problem, result.too_slow = str(ex), ex.too_slow
         self._say(f"  {client.name}: {ex}")
+
+
+def is_slow(result: ClientResult) -> bool:
+    """Whether a client takes so long that it would hold up the rest."""
+    return result.wall is not None and result.wall.median > _SLOW_SECONDS

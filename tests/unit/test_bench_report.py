@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.plots import row_plot, write_plots
-from bench.report import markdown, spread, summary, table
+from bench.report import inserted, markdown, spread, summary, table
 from bench.results import ClientResult, Report, RowResult, Run, Spread
 from bench.rows import Goal
 
@@ -86,13 +86,23 @@ def test_a_spread_without_extent_is_one_figure() -> None:
     assert spread(None) == "–"
 
 
+def test_tables_take_the_place_of_those_before() -> None:
+    begin, end = "<!-- figures: written by python3 -m bench --markdown -->", "<!-- end of figures -->"
+
+    once = inserted(f"text\n\n{begin}\nold\n{end}\nmore\n", "new\n")
+
+    assert once == f"text\n\n{begin}\n\nnew\n\n{end}\nmore\n"
+    assert inserted(once, "new\n") == once
+    assert inserted("a file without marks", "new\n") == "new\n"
+
+
 def test_a_plot_has_a_bar_for_each_client_that_finished() -> None:
     root = ElementTree.fromstring(row_plot(full_row()))
 
     texts = [element.text for element in root.iter(f"{_SVG}text")]
     bars = [float(element.attrib["width"]) for element in root.iter(f"{_SVG}rect")]
 
-    assert texts == ["W1: one image; 8 layers of 16 MiB", "acrimport", "0.55 s", "crane -a <j>", "1.05 s"]
+    assert texts == ["W1: one image; 8 layers of 16 MiB", "acrimport", "0.550 s", "crane -a <j>", "1.05 s"]
     assert bars[0] / bars[1] == pytest.approx(0.55 / 1.05, rel=0.01)
 
 
