@@ -28,6 +28,7 @@ class Process:
 
     def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
         self.log = log
+        self._name = command[0]
         with log.open("wb") as stream:
             self._process = subprocess.Popen(
                 list(command),
@@ -80,7 +81,7 @@ class Process:
                 return
             except OSError as ex:
                 if not self.running or time.monotonic() > deadline:
-                    raise Unusable(f"{self._process.args[0]} did not start: {self.tail()}") from ex
+                    raise Unusable(f"{self._name} did not start: {self.tail()}") from ex
             time.sleep(0.005)
 
     def tail(self) -> str:
