@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -28,7 +27,7 @@ from azext_acrimport.registry.errors import (
 )
 from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
 from azext_acrimport.registry.said import read_error
-from azext_acrimport.registry.transport import Exchange, Transport, failure
+from azext_acrimport.registry.transport import Exchange, Transport, failure, is_certificate_refused
 
 _API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -293,8 +292,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
         no_http = isinstance(ex, ProtocolError) or (
             isinstance(ex, ConnectionFailed) and ex.reason in (Reason.BROKEN, Reason.TLS)
         )
-        speaks_tls = isinstance(ex.__cause__, ssl.SSLCertVerificationError)
-        if not no_http or speaks_tls or replace(origin, scheme=self.origin.scheme) != self.origin:
+        if not no_http or is_certificate_refused(ex) or replace(origin, scheme=self.origin.scheme) != self.origin:
             raise ex
         if origin != self.origin:
             return self.origin  # another thread has found out meanwhile

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
 
 MAX_HEAD_BYTES = 64 << 10  # bounds what a hostile server makes us keep; real heads have one or two KiB
 _RECEIVE_BYTES = 16 << 10  # holds a head and a small manifest in one go
+_SSL_WANT_READ = 2  # ssl.SSL_ERROR_WANT_READ, without importing ssl for plain http
 _NO_BODY = frozenset({204, 304})
 
 
@@ -125,9 +125,9 @@ class Connection:
         self.sock.settimeout(0)
         try:
             data = self.sock.recv(_RECEIVE_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
+        except OSError as ex:
+            if isinstance(ex, BlockingIOError) or ex.errno == _SSL_WANT_READ:
+                return False
             data = b""
         finally:
             self.sock.settimeout(self._timeout_seconds)

@@ -10,16 +10,18 @@ from __future__ import annotations
 import base64
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
+
+if TYPE_CHECKING:
+    import ssl
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ class Dialer:  # pylint: disable=too-few-public-methods
         if origin.is_loopback:
             return None
         proxies = self._settings.proxies
+        if not proxies:
+            return None
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # slow to import
+
         if proxy_bypass_environment(f"{origin.host}:{origin.port}", dict(proxies)):
             return None
         return proxies.get(origin.scheme) or proxies.get("all")
@@ -108,21 +114,32 @@ def failure(host: str, origin: Origin, ex: Exception) -> RegistryFailure:
         return TooLarge(host, f"{origin.authority} sent {ex}")
     if isinstance(ex, HttpViolation):
         return ProtocolError(host, f"{origin.authority} sent {ex}")
-    reason, detail = next((reason, words) for kinds, reason, words in _MEANINGS if isinstance(ex, kinds))
+    reason, detail = next((reason, words) for kinds, reason, words in _meanings() if isinstance(ex, kinds))
     said = getattr(ex, "verify_message", "") or getattr(ex, "reason", "") or _detail(ex)
     return ConnectionFailed(host, origin.authority, reason, detail.format(said))
 
 
-_MEANINGS: tuple[tuple[tuple[type[Exception], ...], Reason, str], ...] = (
-    ((socket.gaierror,), Reason.DNS, "the name cannot be resolved ({})"),
-    ((ConnectionRefusedError,), Reason.REFUSED, "the connection was refused"),
-    ((TimeoutError,), Reason.TIMEOUT, "no answer in time"),
-    ((ssl.SSLCertVerificationError,), Reason.TLS, "its certificate is not trusted ({})"),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), Reason.BROKEN, "the connection broke ({})"),
-    ((ssl.SSLError,), Reason.TLS, "TLS failed ({})"),
-    ((OSError,), Reason.BROKEN, "the connection broke ({})"),
-    ((Exception,), Reason.TLS, "{}"),
-)
+def is_certificate_refused(ex: Exception) -> bool:
+    """Whether the peer speaks TLS, but we do not trust its certificate."""
+    import ssl
+
+    return isinstance(ex.__cause__, ssl.SSLCertVerificationError)
+
+
+def _meanings() -> tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]:
+    """What exceptions mean, the narrow kinds before the wide ones."""
+    import ssl
+
+    return (
+        ((socket.gaierror,), Reason.DNS, "the name cannot be resolved ({})"),
+        ((ConnectionRefusedError,), Reason.REFUSED, "the connection was refused"),
+        ((TimeoutError,), Reason.TIMEOUT, "no answer in time"),
+        ((ssl.SSLCertVerificationError,), Reason.TLS, "its certificate is not trusted ({})"),
+        ((ssl.SSLEOFError, ssl.SSLZeroReturnError), Reason.BROKEN, "the connection broke ({})"),
+        ((ssl.SSLError,), Reason.TLS, "TLS failed ({})"),
+        ((OSError,), Reason.BROKEN, "the connection broke ({})"),
+        ((Exception,), Reason.TLS, "{}"),
+    )
 
 
 def _detail(ex: Exception) -> str:
@@ -130,6 +147,8 @@ def _detail(ex: Exception) -> str:
 
 
 def _tls_context(settings: TransportSettings) -> ssl.SSLContext:
+    import ssl
+
     bundle = settings.ca_bundle
     is_directory = bundle is not None and os.path.isdir(bundle)
     context = ssl.create_default_context(

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 
 from azext_acrimport.registry.errors import Cancelled, OutOfTime
 
@@ -84,6 +83,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
     if value.isascii() and value.isdigit():
         return float(value[:9])
+    from email.utils import parsedate_to_datetime  # only here, for it is slow to import
+
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):

@@ -14,10 +14,10 @@ from types import TracebackType
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.connection import Connection, HttpViolation, Response
-from azext_acrimport.registry.dial import Dialer, TransportSettings, failure
+from azext_acrimport.registry.dial import Dialer, TransportSettings, failure, is_certificate_refused
 from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryFailure
 
-__all__ = ["Exchange", "Transport", "TransportSettings", "failure"]
+__all__ = ["Exchange", "Transport", "TransportSettings", "failure", "is_certificate_refused"]
 
 
 class Transport:
