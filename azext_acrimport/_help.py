@@ -30,6 +30,10 @@ examples:
         --source mcr.microsoft.com/app@sha256:0fc9000000000000000000000000000000000000000000000000000000000000
   - name: Import an image from a private registry with a user and a password.
     text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p MyPassword
+  - name: Import with a password that no list of processes shows, read from a file.
+    text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p @password.txt
+  - name: Copy over a bad link, for half an hour at most. The next run goes on from there.
+    text: az acrx import -n myregistry --source registry.corp:5000/app:v1 --retries 20 --timeout 30m
   - name: Import an image from a registry in another subscription, by its resource ID.
     text: az acrx import -n myregistry --source app:v1 -r SourceRegistryResourceId
   - name: Copy an image from this machine, whatever the network settings say.

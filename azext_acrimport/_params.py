@@ -3,7 +3,7 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""The arguments: those of ``az acr import``, and ``--via``."""
+"""The arguments: those of ``az acr import``, ``--via``, and how much effort a copy from here makes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
-from azext_acrimport._validators import validate_source_credentials
+from azext_acrimport._validators import validate_effort, validate_source_credentials
 from azext_acrimport.plan import Via
 
 REGISTRY_TYPE = "Microsoft.ContainerRegistry/registries"
@@ -49,6 +49,7 @@ def load_arguments(self: Any, _: Any) -> None:
         )
     _load_source(self)
     _load_names(self)
+    _load_effort(self)
 
 
 def _load_source(self: Any) -> None:
@@ -68,13 +69,14 @@ def _load_source(self: Any) -> None:
         c.argument(
             "source_registry_username",
             options_list=["--username", "-u"],
-            help="User of the source registry.",
+            help="User of the source registry. Default: the environment variable ACRX_SOURCE_USERNAME.",
             validator=validate_source_credentials,
         )
         c.argument(
             "source_registry_password",
             options_list=["--password", "-p"],
-            help="Password of the source registry; without a user, an access token.",
+            help="Password of the source registry; without a user, an access token. `@file` reads it from a file. "
+            "Default: the environment variable ACRX_SOURCE_PASSWORD. Both keep it out of the list of processes.",
         )
 
 
@@ -91,4 +93,19 @@ def _load_names(self: Any) -> None:
             "repository",
             action="append",
             help="Repository in the target that gets the image without a tag. May be given several times.",
+        )
+
+
+def _load_effort(self: Any) -> None:
+    with self.argument_context("acrx import", arg_group="Copy from this machine") as c:
+        c.argument(
+            "retries",
+            type=int,
+            help="How often a request is sent again when the network or a registry fails; 0 for never.",
+            validator=validate_effort,
+        )
+        c.argument(
+            "timeout",
+            help="Time limit of the whole copy: seconds, or a number with s, m or h, such as `15m`. What has been "
+            "copied by then is not copied again by the next run. Default: no limit.",
         )

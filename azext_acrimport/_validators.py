@@ -7,20 +7,62 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 
 from azext_acrimport.plan import Via
 
+USERNAME_VARIABLE = "ACRX_SOURCE_USERNAME"
+PASSWORD_VARIABLE = "ACRX_SOURCE_PASSWORD"
+MAX_RETRIES = 100
+MAX_TIMEOUT_HOURS = 720
+
+_DURATION = re.compile(r"(?P<count>[0-9]{1,9}(?:\.[0-9]{1,3})?)(?P<unit>[smh]?)\Z")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
 
 def validate_source_credentials(namespace: Any) -> None:
-    """``--username`` needs ``--password``; a password alone is an access token."""
+    """Take what is not given from the environment; ``--username`` needs ``--password``, which alone is a token.
+
+    With ``--password`` neither variable counts: the user of one password says nothing about another.
+    """
     from azure.cli.core.azclierror import RequiredArgumentMissingError
 
+    if namespace.source_registry_password:
+        return
+    given = namespace.source_registry_username
+    namespace.source_registry_username = given or os.environ.get(USERNAME_VARIABLE) or None
+    namespace.source_registry_password = os.environ.get(PASSWORD_VARIABLE) or None
     if namespace.source_registry_username and not namespace.source_registry_password:
         raise RequiredArgumentMissingError(
-            "--username is given without --password.",
-            "Add --password. To sign in to the source with an access token, give it as --password without --username.",
+            f"{'--username is given' if given else f'{USERNAME_VARIABLE} is set'} without --password.",
+            f"Add --password, or set {PASSWORD_VARIABLE}. "
+            "To sign in to the source with an access token, give it as --password without --username.",
         )
+
+
+def validate_effort(namespace: Any) -> None:
+    """``--retries`` is a small number; ``--timeout`` becomes seconds."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    if not 0 <= namespace.retries <= MAX_RETRIES:
+        raise InvalidArgumentValueError(f"--retries is {namespace.retries}: give a number from 0 to {MAX_RETRIES}.")
+    if namespace.timeout is not None:
+        seconds = seconds_of(str(namespace.timeout))
+        if seconds is None:
+            raise InvalidArgumentValueError(
+                f"--timeout is {namespace.timeout!r}: give seconds, or a number with s, m or h, such as 90, 90s, 15m "
+                f"or 2h; more than 0, and {MAX_TIMEOUT_HOURS}h at most."
+            )
+        namespace.timeout = seconds
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds that ``90``, ``90s``, ``1.5m`` or ``2h`` mean; None where it is none of those, or out of range."""
+    found = _DURATION.match(text.strip().lower())
+    seconds = float(found["count"]) * _UNIT_SECONDS[found["unit"]] if found else 0.0
+    return seconds if 0 < seconds <= MAX_TIMEOUT_HOURS * 3600 else None
 
 
 def check_arguments(source: str, registry: str | None, images: list[str], repositories: list[str]) -> None:

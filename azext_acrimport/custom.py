@@ -21,9 +21,10 @@ from azext_acrimport.arm import Directory, open_directory
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.importing import import_image as import_by_service
-from azext_acrimport.local import copy_from_here, shows_progress
+from azext_acrimport.local import Effort, copy_from_here, shows_progress
 from azext_acrimport.outcome import Outcome, Taken
 from azext_acrimport.plan import Plan, Route, choose_route
+from azext_acrimport.redaction import hidden_in_logs
 from azext_acrimport.refusals import Kind, Refusal, classify
 from azext_acrimport.request import Images, TargetName, import_body
 from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
@@ -42,6 +43,7 @@ class Order:
     images: Images
     username: str | None
     password: str | None = field(repr=False)
+    effort: Effort
 
 
 def import_image(
@@ -58,10 +60,12 @@ def import_image(
     force: bool = False,
     return_at_once: bool = False,
     via: str | None = None,
+    retries: int = 5,
+    timeout: float | None = None,
 ) -> dict[str, Any] | None:
     """Import an image by the route that the registries' network settings allow."""
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
-    with cli_errors(lambda: around[0]):
+    with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
         started = time.monotonic()
         chosen, origin = via_of(via, cmd.cli_ctx.config)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
@@ -73,7 +77,15 @@ def import_image(
         source, image = find_source(directory, given, around[0].acr_suffix)
         around[0] = _surroundings(around[0], directory, target, source, given.has_credentials)
         images = Images.of(image, target_tags or [], repository or [], force=force)
-        order = Order(cmd.cli_ctx, target, source, images, source_registry_username, source_registry_password)
+        order = Order(
+            cmd.cli_ctx,
+            target,
+            source,
+            images,
+            source_registry_username,
+            source_registry_password,
+            Effort(retries, timeout),
+        )
 
         _warn_of_doubled_names(order)
         plan = choose_route(
@@ -151,6 +163,7 @@ def _by_copy(order: Order, *, no_wait: bool) -> CopyResult:
         images=order.images,
         username=order.username,
         password=order.password,
+        effort=order.effort,
     )
 
 

@@ -54,6 +54,12 @@ def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
         return shown
     if isinstance(cause, RegistryError):
         return _refused(ex, cause, around)
+    if isinstance(cause, OutOfTime):
+        return Shown(
+            "AzureResponseError",
+            f"The time limit (--timeout) was reached in the middle of the copy, while waiting for {_named(ex)}.",
+            ("Run the command again to go on from here: what has been copied is not copied twice.",),
+        )
     if isinstance(cause, ConnectionFailed):
         return Shown("AzureConnectionError", f"Cannot reach {_named(ex)}: {cause}", _CONNECTION_ADVICE[cause.reason])
     kind, advice = next(
@@ -209,7 +215,6 @@ _OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (
         ("Pull the image with an old client, push it again to convert it, and import the result.",),
     ),
     (OciError, "ValidationError", ()),
-    (OutOfTime, "AzureResponseError", _CONNECTION_ADVICE[Reason.BROKEN]),
     (
         RegistryFailure,
         "AzureResponseError",

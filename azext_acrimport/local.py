@@ -8,19 +8,34 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from azext_acrimport._progress import CopyTally, Display
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
 from azext_acrimport.oci.reference import Reference
 from azext_acrimport.registry.credentials import Credentials
-from azext_acrimport.registry.transport import TransportSettings
+from azext_acrimport.registry.retry import Clock, RetryPolicy
+from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.request import Images
 from azext_acrimport.resolve import Endpoint
+from azext_acrimport.transfer.errors import CopyCancelled
 from azext_acrimport.transfer.events import Waiting
 from azext_acrimport.transfer.result import CopyResult
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a copy goes on where it does not get through: further tries of each request, and seconds in all."""
+
+    retries: int
+    timeout_seconds: float | None = None
 
 
 def source_credentials(
@@ -42,16 +57,17 @@ def copy_from_here(
     source: Endpoint,
     target: Endpoint,
     images: Images,
-    username: str | None = None,
-    password: str | None = None,
+    username: str | None,
+    password: str | None,
+    effort: Effort,
 ) -> CopyResult:
     """Copy the image to all its names in the target.
 
-    :raises CopyError: a registry failed.
+    :raises CopyError: a registry failed, or the time was up (with ``OutOfTime`` as its cause).
     :raises TagExists: a tag names another image, and overwriting was not asked for.
+    :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end.
     """
     from azext_acrimport.registry.repository import Registry
-    from azext_acrimport.registry.transport import Transport
     from azext_acrimport.transfer.copier import Root, Target, copy
 
     reference = Reference.within(source.host, images.source)
@@ -65,11 +81,19 @@ def copy_from_here(
     identity = signed_in_identity(cli_ctx, target.subscription)
     # Before anything is drawn: the look-up may warn.
     shown = identity if same else source_credentials(cli_ctx, source, reference.repository, username, password)
-    with Transport(transport_settings()) as transport, Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)):
-        to = Registry(target.host, transport=transport, credentials=identity, on_wait=waits)
+    clock, policy = Clock(), RetryPolicy(retries=effort.retries)
+    with (
+        _stopped_by_signals(),
+        Transport(transport_settings()) as transport,
+        _time_limit(effort.timeout_seconds, clock, transport),
+        Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)),
+    ):
+        to = Registry(target.host, transport=transport, credentials=identity, policy=policy, clock=clock, on_wait=waits)
         origin = to
         if not same:
-            origin = Registry(reference.registry, transport=transport, credentials=shown, on_wait=waits)
+            origin = Registry(
+                reference.registry, transport=transport, credentials=shown, policy=policy, clock=clock, on_wait=waits
+            )
         root = Root(
             source=origin.repository(reference.repository),
             identifier=reference.identifier,
@@ -77,6 +101,41 @@ def copy_from_here(
             force=images.force,
         )
         return copy([root], observe=tally.observe)[0]
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Have SIGTERM stop a copy as Ctrl-C does, and both end in ``CopyCancelled``."""
+    # Python lets the main thread alone set handlers; whoever has set one already knows what it is for.
+    is_ours = threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt as ex:
+        raise CopyCancelled from ex
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _time_limit(seconds: float | None, clock: Clock, transport: Transport) -> Iterator[None]:
+    """Let the clock run out after so many seconds, and wake up who waits for a registry then."""
+    if seconds is None:
+        yield
+        return
+    clock.deadline = clock.now() + seconds
+    # The clock is asked between requests, and a request may wait long for its answer.
+    timer = threading.Timer(seconds + 0.01, transport.abort)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def transport_settings() -> TransportSettings:

@@ -178,7 +178,6 @@ def test_a_firewall_of_an_unread_registry_is_a_firewall() -> None:
         (InvalidManifest("the manifest has 5000000 bytes, over the limit of 4194304"), "ValidationError"),
         (ContentMismatch(ACR, "expected sha256:a, received sha256:b"), "AzureResponseError"),
         (ProtocolError(ACR, "no Location"), "AzureResponseError"),
-        (OutOfTime(ACR), "AzureResponseError"),
     ],
 )
 def test_an_image_that_cannot_be_copied_says_why(cause: Exception, kind: str) -> None:
@@ -186,6 +185,16 @@ def test_an_image_that_cannot_be_copied_says_why(cause: Exception, kind: str) ->
 
     assert found == kind
     assert message == f"Cannot import from source {ACR}/team/app:v1: {cause}"
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_run_out_of_time_says_who_was_waited_for_and_that_it_can_go_on(side: Side) -> None:
+    kind, message, advice = shown(copy_error(side, OutOfTime(ACR)))
+
+    assert kind == "AzureResponseError"
+    assert "--timeout" in message
+    assert message.endswith(f"waiting for {side.value} {ACR}/team/app:v1.")
+    assert "Run the command again to go on from here" in advice
 
 
 def test_a_digest_is_joined_as_one_writes_it() -> None:

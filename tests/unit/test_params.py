@@ -12,10 +12,18 @@ from typing import Any
 
 import pytest
 from azure.cli.core import get_default_cli
-from azure.cli.core.azclierror import RequiredArgumentMissingError
+from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from azext_acrimport import COMMAND_LOADER_CLS
-from azext_acrimport._validators import check_arguments, validate_source_credentials, via_of
+from azext_acrimport._validators import (
+    check_arguments,
+    seconds_of,
+    validate_effort,
+    validate_source_credentials,
+    via_of,
+)
 from azext_acrimport.plan import Via
 from azext_acrimport.request import InvalidRequest
 
@@ -44,6 +52,8 @@ OPTIONS = {
     "return_at_once": {"--no-wait"},
     "resource_group_name": {"--resource-group", "-g"},
     "via": {"--via"},
+    "retries": {"--retries"},
+    "timeout": {"--timeout"},
 }
 
 
@@ -73,6 +83,78 @@ def test_a_user_needs_a_password() -> None:
 @pytest.mark.parametrize(("username", "password"), [(None, None), (None, "token"), ("me", "secret")])
 def test_a_password_needs_no_user(username: str | None, password: str | None) -> None:
     validate_source_credentials(namespace(username, password))
+
+
+@pytest.mark.parametrize(
+    ("given", "variables", "expected"),
+    [
+        ((None, None), ("me", "secret"), ("me", "secret")),
+        ((None, None), (None, "token"), (None, "token")),
+        (("you", None), ("me", "secret"), ("you", "secret")),
+        ((None, "given"), ("me", "secret"), (None, "given")),  # the user of one password says nothing about another
+        (("you", "given"), ("me", "secret"), ("you", "given")),
+        ((None, None), ("", ""), (None, None)),
+    ],
+)
+def test_the_environment_gives_what_the_options_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+    given: tuple[str | None, str | None],
+    variables: tuple[str | None, str | None],
+    expected: tuple[str | None, str | None],
+) -> None:
+    for name, value in zip(("ACRX_SOURCE_USERNAME", "ACRX_SOURCE_PASSWORD"), variables, strict=True):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    arguments = namespace(*given)
+
+    validate_source_credentials(arguments)
+
+    assert (arguments.source_registry_username, arguments.source_registry_password) == expected
+
+
+def test_a_user_in_the_environment_needs_a_password_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACRX_SOURCE_USERNAME", "me")
+
+    with pytest.raises(RequiredArgumentMissingError, match="ACRX_SOURCE_USERNAME is set without --password"):
+        validate_source_credentials(namespace(None, None))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), (" 2H ", 7200), ("0.25", 0.25), ("720h", 720 * 3600)],
+)
+def test_a_time_limit_is_seconds_or_has_a_unit(text: str, seconds: float) -> None:
+    arguments = SimpleNamespace(retries=5, timeout=text)
+
+    validate_effort(arguments)
+
+    assert arguments.timeout == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "-5", "soon", "5 m", "5d", "1h30m", "721h", "nan", "inf", "1e3", "٣", "9" * 400]
+)
+def test_another_time_limit_is_refused_with_what_to_give(text: str) -> None:
+    with pytest.raises(InvalidArgumentValueError, match="such as 90, 90s, 15m or 2h"):
+        validate_effort(SimpleNamespace(retries=5, timeout=text))
+
+
+@given(st.text(max_size=20))
+def test_no_text_upsets_the_time_limit(text: str) -> None:
+    found = seconds_of(text)
+
+    assert found is None or 0 < found <= 720 * 3600
+
+
+@pytest.mark.parametrize("retries", [0, 1, 100])
+def test_retries_within_reason(retries: int) -> None:
+    validate_effort(SimpleNamespace(retries=retries, timeout=None))
+
+
+@pytest.mark.parametrize("retries", [-1, 101])
+def test_retries_out_of_reason(retries: int) -> None:
+    with pytest.raises(InvalidArgumentValueError, match="from 0 to 100"):
+        validate_effort(SimpleNamespace(retries=retries, timeout=None))
 
 
 class Config:

@@ -1,0 +1,58 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""A password that was given to us, kept out of what is logged: also by others.
+
+The Azure CLI logs the bodies of its requests with ``--debug``, and that of ``importImage`` holds the password of the
+source. (It also logs its own arguments, before any extension is loaded: nothing can be done about that one here.)
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+HIDDEN = "*****"
+
+
+@contextmanager
+def hidden_in_logs(secret: str | None) -> Iterator[None]:
+    """Replace the secret in all that is logged, by whichever logger, until the context is left."""
+    if not secret:
+        yield
+        return
+    forms = _forms_of(secret)
+    make_record = logging.getLogRecordFactory()
+
+    def make_harmless(*args: Any, **options: Any) -> logging.LogRecord:
+        record = make_record(*args, **options)
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            return record  # arguments that do not fit: logging itself will say so
+        if any(form in text for form in forms):
+            for form in forms:
+                text = text.replace(form, HIDDEN)
+            record.msg, record.args = text, None
+        return record
+
+    logging.setLogRecordFactory(make_harmless)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make_record)
+
+
+def _forms_of(secret: str) -> list[str]:
+    """The secret as text, in JSON, and as Python shows texts and bytes; the longest first."""
+    in_json = json.dumps(secret)[1:-1]
+    forms = {secret, in_json, repr(secret.encode("utf-8", "replace"))[2:-1]}
+    for text in (secret, in_json):
+        # Python escapes a single quote only where there are double ones too, as there always are in JSON.
+        forms |= {repr(text)[1:-1], repr(f"\"{text}'")[2:-3]}
+    return sorted(forms, key=len, reverse=True)

@@ -1,0 +1,142 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""How a copy from this machine is ended from outside: by signals, and by its time limit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from azext_acrimport import local
+from azext_acrimport.plan import NetworkFacts
+from azext_acrimport.registry.errors import OutOfTime
+from azext_acrimport.registry.retry import Clock
+from azext_acrimport.registry.transport import Transport
+from azext_acrimport.request import Images
+from azext_acrimport.resolve import Endpoint
+from azext_acrimport.transfer import copier
+from azext_acrimport.transfer.errors import CopyCancelled
+from azext_acrimport.transfer.result import CopyResult, Count
+
+COPIED = CopyResult("sha256:" + "0" * 64, "application/x", Count(), Count(), 0)
+
+
+class Ended:
+    """A transport that is told when to break off."""
+
+    def __init__(self) -> None:
+        self.aborted = threading.Event()
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+@pytest.fixture
+def terminate() -> Iterator[None]:
+    """SIGTERM as a fresh process has it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("terminate")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_copy(number: signal.Signals) -> None:
+    def copy() -> None:
+        with local._stopped_by_signals():
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    with pytest.raises(CopyCancelled) as raised:
+        copy()
+
+    assert isinstance(raised.value.__cause__, KeyboardInterrupt)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_somebody_elses_handler_is_left_alone() -> None:
+    got: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
+    try:
+        with local._stopped_by_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert got == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_another_thread_sets_no_handler() -> None:
+    handlers: list[Any] = []
+
+    def run() -> None:
+        with local._stopped_by_signals():
+            handlers.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert handlers == [before]
+
+
+def test_the_time_limit_wakes_who_waits() -> None:
+    clock, transport = Clock(), Ended()
+    with local._time_limit(0.05, clock, cast(Transport, transport)):
+        assert transport.aborted.wait(10)
+
+        with pytest.raises(OutOfTime):
+            clock.check("r.io")
+
+
+def test_a_time_limit_that_is_not_reached_does_nothing() -> None:
+    clock, transport = Clock(), Ended()
+    with local._time_limit(0.05, clock, cast(Transport, transport)):
+        pass
+
+    assert not transport.aborted.wait(0.2)
+
+
+def test_without_a_time_limit_there_is_none() -> None:
+    clock = Clock()
+    with local._time_limit(None, clock, cast(Transport, Ended())):
+        assert clock.deadline is None
+
+
+@pytest.mark.parametrize("seconds", [None, 90.0])
+def test_both_registries_get_the_same_effort(monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(copier, "copy", lambda roots, observe: seen.extend(roots) or [COPIED])
+    monkeypatch.setattr(local, "saved_credentials", lambda host, repository: None)
+    cli_ctx = SimpleNamespace(
+        only_show_errors=True,
+        config=SimpleNamespace(getboolean=lambda *_, **__: True, get=lambda *_, **__: None),
+        cloud=SimpleNamespace(endpoints=SimpleNamespace(active_directory_resource_id="https://arm.example/")),
+    )
+    images = Images.of("app:v1", [], [])
+
+    local.copy_from_here(
+        cli_ctx,
+        source=Endpoint("source.example", None, NetworkFacts("source.example", is_acr=False, in_arm=False)),
+        target=Endpoint("target.azurecr.io", None, NetworkFacts("target", is_acr=True, in_arm=False)),
+        images=images,
+        username=None,
+        password=None,
+        effort=local.Effort(7, seconds),
+    )
+
+    (root,) = seen
+    clients = [root.source.registry.client, root.targets[0].repository.registry.client]
+    assert [client.policy.retries for client in clients] == [7, 7]
+    assert clients[0].clock is clients[1].clock
+    assert (clients[0].clock.deadline is None) == (seconds is None)
