@@ -23,7 +23,7 @@ from azext_acrimport.importing import ImportRefused
 from azext_acrimport.importing import import_image as import_by_service
 from azext_acrimport.local import Effort, copy_from_here, shows_progress
 from azext_acrimport.outcome import Outcome, Taken
-from azext_acrimport.plan import Plan, Route, choose_route
+from azext_acrimport.plan import Plan, Route, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
 from azext_acrimport.refusals import Kind, Refusal, classify
 from azext_acrimport.request import Images, TargetName, import_body
@@ -67,7 +67,7 @@ def import_image(
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
     with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
         started = time.monotonic()
-        chosen, origin = via_of(via, cmd.cli_ctx.config)
+        asked = via_of(via, cmd.cli_ctx.config)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
         given = SourceArguments(source_image, source_registry, bool(source_registry_password))
         check_arguments(given.source, given.registry, target_tags or [], repository or [])
@@ -88,11 +88,7 @@ def import_image(
         )
 
         _warn_of_doubled_names(order)
-        plan = choose_route(
-            target.facts, source.facts, via=chosen, via_origin=origin, same_registry=source.host == target.host
-        )
-        _announce(plan)
-        return _run(order, plan, no_wait=return_at_once, started=started)
+        return _run(order, _choose(order, *asked), no_wait=return_at_once, started=started)
 
 
 def acr_suffix(cli_ctx: Any) -> str | None:
@@ -113,12 +109,20 @@ def _surroundings(
     return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given)
 
 
-def _announce(plan: Plan) -> None:
-    """Say who moves the bytes, before any of them moves."""
+def _choose(order: Order, via: Via, via_origin: str) -> Plan:
+    """Choose who moves the bytes, and say so before any of them moves."""
+    plan = choose_route(
+        order.target.facts,
+        order.source.facts,
+        via=via,
+        via_origin=via_origin,
+        same_registry=order.source.host == order.target.host,
+    )
     if plan.route is Route.SERVICE:
         logger.warning("Importing by the service: %s.", plan.reason)
     else:
         logger.warning("Copying from here: %s.", plan.reason)
+    return plan
 
 
 def _warn_of_doubled_names(order: Order) -> None:
