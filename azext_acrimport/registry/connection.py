@@ -14,13 +14,30 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable, Mapping
 
 MAX_HEAD_BYTES = 64 << 10  # bounds what a hostile server makes us keep; real heads have one or two KiB
 _RECEIVE_BYTES = 16 << 10  # holds a head and a small manifest in one go
 _SSL_WANT_READ = 2  # ssl.SSL_ERROR_WANT_READ, without importing ssl for plain http
+KERNEL_TIMEOUTS = sys.platform == "linux"
 _NO_BODY = frozenset({204, 304})
+
+
+def set_timeout(sock: socket.socket, seconds: float) -> None:
+    """Limit how long a single read or write of the socket may take.
+
+    Where the kernel keeps the time, reads and writes need one system call each instead of two.
+    """
+    if not KERNEL_TIMEOUTS:
+        sock.settimeout(seconds)
+        return
+    sock.settimeout(None)
+    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 class HttpViolation(Exception):
@@ -42,6 +59,9 @@ class Connection:
         self.sock = sock
         self.reused = False
         self._timeout_seconds = timeout_seconds
+        self._recv_into = sock.recv_into
+        # Of a plain socket the kernel waits for a whole buffer; TLS gives a record of 16 KiB at a time.
+        self._flags = getattr(socket, "MSG_WAITALL", 0) if KERNEL_TIMEOUTS and not hasattr(sock, "pending") else 0
         self._received = b""
         self._offset = 0
         self._ended = False
@@ -113,6 +133,20 @@ class Connection:
             return count
         return self.sock.recv_into(view)
 
+    def fill(self, view: memoryview) -> int:
+        """Fill the view; less only where the stream ends or breaks, and nothing only where it has ended."""
+        filled = self.readinto(view) if self._offset < len(self._received) else 0
+        try:
+            while filled < len(view):
+                count = self._recv_into(view[filled:], 0, self._flags)
+                if not count:
+                    break
+                filled += count
+        except OSError:
+            if not filled:
+                raise  # else the next call meets it again
+        return filled
+
     def read_line(self, deadline: float) -> bytes:
         """Read a line, without its end."""
         end = self._find(b"\n", deadline, limit=4096)
@@ -122,7 +156,7 @@ class Connection:
 
     def _receive_at_once(self) -> bool:
         """Take what is there to read, without waiting. Over TLS that may be no data: session tickets come any time."""
-        self.sock.settimeout(0)
+        self.sock.setblocking(False)
         try:
             data = self.sock.recv(_RECEIVE_BYTES)
         except OSError as ex:
@@ -130,7 +164,7 @@ class Connection:
                 return False
             data = b""
         finally:
-            self.sock.settimeout(self._timeout_seconds)
+            set_timeout(self.sock, self._timeout_seconds)
         self._ended = not data
         self._received, self._offset = data, 0
         return True
@@ -214,14 +248,20 @@ class Response:  # pylint: disable=too-many-instance-attributes
         return count
 
     def fill(self, view: memoryview) -> int:
-        """Fill the whole view, or as much of it as there is."""
-        filled = 0
-        while filled < len(view):
-            count = self.readinto(view[filled:])
-            if not count:
-                break
-            filled += count
-        return filled
+        """Fill the view, or as much of it as there is in one go; 0 at the end of the body.
+
+        :raises Truncated: the connection ended before the body.
+        """
+        if self._on_end is None or self._chunked or self._left is None:
+            return self.readinto(view)
+        count = self._connection.fill(view[: self._left])
+        if not count:
+            self.close()
+            raise Truncated("the connection was closed in the middle of a body")
+        self._left -= count
+        if not self._left:
+            self._end()
+        return count
 
     def read(self, limit: int) -> bytes:
         """Read the whole body.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong
+from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, set_timeout
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Dialer:  # pylint: disable=too-few-public-methods
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if origin.scheme == "https":
                 sock = self._tls().wrap_socket(sock, server_hostname=origin.host)
-            sock.settimeout(self._settings.timeout_seconds)
+            set_timeout(sock, self._settings.timeout_seconds)
         except (OSError, ValueError) as ex:  # ValueError: a host name that TLS cannot take
             if sock:
                 sock.close()
@@ -133,7 +133,12 @@ def _meanings() -> tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]:
     return (
         ((socket.gaierror,), Reason.DNS, "the name cannot be resolved ({})"),
         ((ConnectionRefusedError,), Reason.REFUSED, "the connection was refused"),
-        ((TimeoutError,), Reason.TIMEOUT, "no answer in time"),
+        # The last three are what Python makes of a time limit that the kernel keeps.
+        (
+            (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError),
+            Reason.TIMEOUT,
+            "no answer in time",
+        ),
         ((ssl.SSLCertVerificationError,), Reason.TLS, "its certificate is not trusted ({})"),
         ((ssl.SSLEOFError, ssl.SSLZeroReturnError), Reason.BROKEN, "the connection broke ({})"),
         ((ssl.SSLError,), Reason.TLS, "TLS failed ({})"),

@@ -199,7 +199,7 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
 
     def _receive(self, response: Response, view: memoryview) -> int:
         try:
-            return response.readinto(view)
+            return response.fill(view)
         except (OSError, HttpViolation) as ex:
             response.close()
             raise self._failure(ex) from ex

@@ -34,7 +34,7 @@ class Dripping:
     def __init__(self, clock: FastClock, *, count: int, seconds: float) -> None:
         self.clock, self.count, self.seconds, self.sent = clock, count, seconds, 0
 
-    def readinto(self, view: memoryview) -> int:
+    def fill(self, view: memoryview) -> int:
         self.clock.seconds += self.seconds
         count = min(self.count, len(view), BLOB.size - self.sent)
         self.sent += count
