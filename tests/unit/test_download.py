@@ -40,6 +40,9 @@ class Dripping:
         self.sent += count
         return count
 
+    def readinto(self, view: memoryview) -> int:
+        return self.fill(view)
+
     def close(self) -> None:
         pass
 
