@@ -228,7 +228,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
         """Send a request, answer challenges, follow redirects. ``begun`` has sent it already."""
         origin, target = self.origin, path
         challenged = False
-        for _ in range(_MAX_REDIRECTS + 2):
+        for _ in range(_MAX_REDIRECTS + 3):
             authorization = self._authorization(origin, scope)
             try:
                 response = self._begun_response(begun) or self._transport.request(
@@ -240,6 +240,11 @@ class Client:  # pylint: disable=too-many-instance-attributes
             begun = None
             request = f"{method} {origin}{target.partition('?')[0]}"  # the query may hold a signature
             logger.debug("%s: %s", request, response.status)
+            if response.status == 400 and not self._scheme_is_known and origin.scheme == "http":
+                response.close()  # this is also what servers say to plain http on a port for TLS
+                origin = replace(origin, scheme="https")
+                continue
+            self._know_scheme(origin)
             if response.status == 401 and origin == self.origin and not challenged:
                 challenged = True
                 if self._answers(response, scope, authorization.get("Authorization")):
@@ -247,11 +252,6 @@ class Client:  # pylint: disable=too-many-instance-attributes
             elif response.status in _REDIRECTS and method in ("GET", "HEAD") and response.status not in expect:
                 origin, target = self._redirected(response, origin, target)
                 continue
-            elif response.status == 400 and origin == self.origin and self._tries_tls():
-                response.close()  # this is also what servers say to plain http on a port for TLS
-                origin = self.origin
-                continue
-            self._scheme_is_known = self._has_answered = True
             if response.status in expect:
                 return response
             raise self._refusal(response, request)
@@ -288,28 +288,30 @@ class Client:  # pylint: disable=too-many-instance-attributes
         return found, path
 
     def _other_scheme(self, ex: RegistryFailure, origin: Origin) -> Origin:
-        """Where to go on after no answer that makes sense; raises ``ex`` unless the scheme was still the question."""
+        """Where to go on after no answer that makes sense; raises ``ex`` unless the scheme was still the question.
+
+        Each thread finds out for itself: plain http, then TLS, then plain http for good.
+        """
         no_http = isinstance(ex, ProtocolError) or (
             isinstance(ex, ConnectionFailed) and ex.reason in (Reason.BROKEN, Reason.TLS)
         )
         if not no_http or is_certificate_refused(ex) or replace(origin, scheme=self.origin.scheme) != self.origin:
             raise ex
-        if origin != self.origin:
+        if self._scheme_is_known:
+            if origin == self.origin:
+                raise ex
             return self.origin  # another thread has found out meanwhile
-        if self._tries_tls():
-            return self.origin
-        if self._scheme_is_known or origin.scheme == "http":
-            raise ex
-        self._scheme_is_known = True  # no TLS either: it was plain http, and what it said before was meant
-        self.origin = replace(origin, scheme="http")
+        if origin.scheme == "http":
+            return replace(origin, scheme="https")
+        self._know_scheme(self.origin)
         return self.origin
 
-    def _tries_tls(self) -> bool:
-        """Go over to TLS where the scheme is not known, once; False when there is nothing to try."""
-        if self._scheme_is_known or self.origin.scheme == "https":
-            return False
-        self.origin = replace(self.origin, scheme="https")
-        return True
+    def _know_scheme(self, origin: Origin) -> None:
+        """The registry has answered at this origin, unless it is one that it redirected to."""
+        self._has_answered = True
+        if not self._scheme_is_known and (origin.host, origin.port) == (self.origin.host, self.origin.port):
+            self.origin = origin
+            self._scheme_is_known = True
 
     def _fetch_token(
         self, origin: Origin, method: str, target: str, headers: Mapping[str, str], body: bytes

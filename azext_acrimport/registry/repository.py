@@ -184,19 +184,15 @@ class Repository:
             path = self._next_page(link[1], path)
         raise ProtocolError(self.registry.host, "the registry's list of tags does not end")
 
-    def known_tags(self, most: int) -> frozenset[str] | None:
-        """All tags, if they are fewer than ``most`` and the registry shows them; else None."""
+    def has_tags(self) -> bool | None:
+        """Whether there is any tag; None where the registry does not tell."""
         try:
-            answer = self._call("GET", f"/v2/{self.name}/tags/list?n={most}", expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
+            answer = self._call("GET", f"/v2/{self.name}/tags/list?n=1", expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
         except RegistryError as ex:
             if ex.status in (400, 401, 403, 405):
-                return None  # it is asked for each tag instead
+                return None
             raise
-        if answer.status == 404:
-            return frozenset()
-        listed = _tags_of(answer, self.registry.host)
-        is_whole = "link" not in answer.headers and len(listed) < most
-        return frozenset(listed) if is_whole else None
+        return answer.status == 200 and bool(_tags_of(answer, self.registry.host))
 
     def begin_has_blob(self, digest: str) -> Exchange | None:
         """Send the request whose answer :meth:`has_blob` reads."""
@@ -206,9 +202,10 @@ class Repository:
         """Whether the blob is there."""
         return self._call("HEAD", self._path("blobs", digest), expect=FOUND, begun=begun).status == 200
 
-    def begin_blob(self, digest: str) -> Exchange | None:
+    def begin_blob(self, digest: str, *, offset: int = 0, last: int | None = None) -> Exchange | None:
         """Send the request for a blob whose answer :meth:`open_blob` reads."""
-        return self.registry.client.begin("GET", self._path("blobs", digest), scope=self.scope, headers={})
+        path = self._path("blobs", digest)
+        return self.registry.client.begin("GET", path, scope=self.scope, headers=_range(offset, last))
 
     def open_blob(
         self, digest: str, *, offset: int = 0, last: int | None = None, begun: Exchange | None = None
@@ -219,7 +216,7 @@ class Repository:
 
         :raises RegistryFailure: they cannot be had.
         """
-        headers = {"Range": f"bytes={offset}-{'' if last is None else last}"} if offset or last is not None else {}
+        headers = _range(offset, last)
         expect = frozenset({200, 206}) if headers else OK
         path = self._path("blobs", digest)
         return self.registry.client.open(path, scope=self.scope, expect=expect, headers=headers, begun=begun)
@@ -269,6 +266,10 @@ class Repository:
         return self.registry.client.call(
             method, path, scope=self.scope, expect=expect, headers=headers, body=body, limit=limit, begun=begun
         )
+
+
+def _range(offset: int, last: int | None) -> dict[str, str]:
+    return {"Range": f"bytes={offset}-{'' if last is None else last}"} if offset or last is not None else {}
 
 
 def _tags_of(answer: Answer, host: str) -> list[str]:

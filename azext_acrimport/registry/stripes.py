@@ -17,7 +17,7 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ContentMismatch, RegistryFailure
 from azext_acrimport.registry.repository import Repository
-from azext_acrimport.registry.transport import failure
+from azext_acrimport.registry.transport import Exchange, failure
 
 STRIPE_BYTES = 4 << 20
 
@@ -30,6 +30,7 @@ class _Lane:
     stripe: int = -1
     ready: bool = False
     response: Response | None = None
+    begun: Exchange | None = None
 
 
 class Stripes:  # pylint: disable=too-many-instance-attributes
@@ -101,26 +102,38 @@ class Stripes:  # pylint: disable=too-many-instance-attributes
 
     def _work(self, lane: _Lane) -> None:
         try:
-            while self._claim(lane):
-                begin, end = self._bounds(lane.stripe)
+            stripe = self._claim()
+            while stripe is not None:
+                begin, end = self._bounds(stripe)
                 self._fetch(lane, begin, lane.buffer[: end - begin])
                 with self._condition:
-                    lane.ready = True
+                    lane.stripe, lane.ready = stripe, True
                     self._condition.notify_all()
+                stripe = self._claim()
+                self._ask_ahead(lane, stripe)
+                with self._condition:
+                    while lane.ready and not self._stopped:
+                        self._condition.wait()
         except Exception as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # read() raises it
             with self._condition:
                 self._failure = self._failure or ex
                 self._condition.notify_all()
+        finally:
+            if lane.begun:
+                lane.begun.close()
 
-    def _claim(self, lane: _Lane) -> bool:
-        """Take the next stripe once the last one has been read; False when there is none."""
+    def _claim(self) -> int | None:
+        """The next stripe to fetch; None when there is none."""
         with self._condition:
-            while lane.ready and not self._stopped:
-                self._condition.wait()
-            lane.stripe = self._next_stripe
+            stripe = self._next_stripe
             self._next_stripe += 1
-            begin, _ = self._bounds(lane.stripe)
-            return not self._stopped and begin < self._blob.size
+            return stripe if not self._stopped and self._bounds(stripe)[0] < self._blob.size else None
+
+    def _ask_ahead(self, lane: _Lane, stripe: int | None) -> None:
+        """Send the request for a stripe while the lane's last one waits for its turn: it fills the socket meanwhile."""
+        if stripe is not None:
+            begin, end = self._bounds(stripe)
+            lane.begun = self._repository.begin_blob(self._blob.digest, offset=begin, last=end - 1)
 
     def _bounds(self, stripe: int) -> tuple[int, int]:
         begin = self._start + stripe * STRIPE_BYTES
@@ -147,14 +160,15 @@ class Stripes:  # pylint: disable=too-many-instance-attributes
         registry.client.clock.check(registry.host)
         if lane.response is None:
             last = position + len(view) - 1
-            response = self._repository.open_blob(self._blob.digest, offset=position, last=last)
+            begun, lane.begun = lane.begun, None
+            response = self._repository.open_blob(self._blob.digest, offset=position, last=last, begun=begun)
             expected = f"bytes {position}-{last}/"
             if response.status != 206 or not response.headers.get("content-range", "").startswith(expected):
                 response.close()
                 raise ContentMismatch(registry.host, f"the blob {self._blob.digest} was not sent in ranges as asked")
             self._set_response(lane, response)
         try:
-            count = lane.response.readinto(view) if lane.response else 0
+            count = lane.response.fill(view) if lane.response else 0
         except (OSError, HttpViolation) as ex:
             raise failure(registry.host, registry.client.origin, ex) from ex
         if not count:

@@ -53,14 +53,15 @@ _LANES = 8  # connections to a source that is slow on each one
 _SLOW_ROUND_TRIP_SECONDS = 0.01
 # Small blobs are bound by round trips: 16 at once fill two processors on a local network, 64 a line of 40 ms.
 _LEAST_WORKERS, _MOST_WORKERS, _WORKERS_PER_SECOND = 16, 64, 1200
+_LEAST_BULK_WORKERS, _MOST_BULK_WORKERS = 4, 8
 
 
 @dataclass(frozen=True)
 class CopySettings:
-    """How much goes on at once, at the most: connections per registry, and of these how many move big blobs."""
+    """How much goes on at once, at the most: connections to each registry, and of these for big blobs."""
 
     max_connections: int = 64
-    bulk_connections: int = 4
+    bulk_connections: int = 8
 
 
 def copy(
@@ -101,7 +102,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._observe = observe
         self._settings = settings
         workers = min(settings.max_connections, _LEAST_WORKERS)
-        self._executor = Executor(workers=workers, bulk_workers=settings.bulk_connections)
+        bulk_workers = min(workers, settings.bulk_connections, _LEAST_BULK_WORKERS)
+        self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
         self._graph = Graph()
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._buffers = threading.local()
@@ -145,20 +147,22 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             sources.setdefault(tally.root.source, []).append(tally)
             for target in tally.root.targets:
                 targets.setdefault(target.repository, []).append(tally)
-            tally.questions = 1 + len({target.repository for target in tally.root.targets})
+            tally.questions = 1 + 2 * len({target.repository for target in tally.root.targets})
         for source, tallies in sources.items():
             for some in _batches(tallies):
                 identifiers = [tally.root.identifier for tally in some]
                 self._submit_question(some, partial(self._survey.ask_source, source, identifiers))
         for repository, tallies in targets.items():
+            goal = repository.to_push()
+            self._submit_question(tallies, partial(self._survey.ask_whether_tagless, goal))
             for some in _batches(tallies):
                 tags = sorted({tag for tally in some for tag in tally.root.tags_in(repository)})
-                self._submit_question(some, partial(self._survey.ask_target, repository.to_push(), tags))
+                self._submit_question(some, partial(self._survey.ask_target, goal, tags))
 
     def _submit_question(self, tallies: list[Tally], question: Task) -> None:
         def task() -> None:
             question()
-            self._executor.widen(self._workers())
+            self._executor.widen(*self._workers())
             with self._lock:
                 for tally in tallies:
                     tally.questions -= 1
@@ -215,7 +219,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
-        checks = node.checks_target and not node.tally.root.force
+        checks = node.checks_target and not node.tally.root.force and not self._is_hardly_there(node)
         if checks and not self._is_worth_a_guess(node):
             if self._is_there(node):
                 return
@@ -303,6 +307,11 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             self._filled.add(node.target)
         self._finish_blob(node, outcome)
 
+    def _is_hardly_there(self, node: ManifestNode) -> bool:
+        """Whether asking the target for a manifest is idle: of many images, it has not one tag, and no blob so far."""
+        is_empty = self._survey.is_tagless(node.target) and node.target not in self._filled
+        return is_empty and len(self._tallies) > 1
+
     def _is_worth_a_guess(self, node: ManifestNode | BlobNode) -> bool:
         """Whether to ask the source for content before the target has said that it does not have it.
 
@@ -382,11 +391,13 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     # Tasks
 
-    def _workers(self) -> int:
-        """How many requests to have under way: the longer each takes, the more."""
+    def _workers(self) -> tuple[int, int]:
+        """How many requests to have under way, and how many big blobs among them: the longer each takes, the more."""
         slowest = max(registry.round_trip_seconds for registry in self._registries())
         wanted = _LEAST_WORKERS + int(slowest * _WORKERS_PER_SECOND)
-        return min(self._settings.max_connections, wanted, _MOST_WORKERS)
+        bulk = _LEAST_BULK_WORKERS if slowest < _SLOW_ROUND_TRIP_SECONDS else _MOST_BULK_WORKERS
+        most = self._settings.max_connections
+        return min(most, wanted, _MOST_WORKERS), min(most, bulk, self._settings.bulk_connections)
 
     def _listen(self, registry: Registry) -> None:
         """Tell of waits; a registry that had too many requests gets fewer at once from then on."""

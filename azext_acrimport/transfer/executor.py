@@ -56,9 +56,10 @@ class Executor:  # pylint: disable=too-many-instance-attributes
             self._condition.notify()
             self._start_threads()
 
-    def widen(self, workers: int) -> None:
-        """Allow so many threads, if that is more than before."""
+    def widen(self, workers: int, bulk_workers: int) -> None:
+        """Allow so many threads, and so many of them for big blobs, if that is more than before."""
         with self._condition:
+            self._bulk_workers = max(self._bulk_workers, bulk_workers)
             if workers > self._workers:
                 self._allowed += workers - self._workers
                 self._workers = workers

@@ -15,7 +15,6 @@ from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.errors import Side, blamed_on
 
 BATCH = 50  # tags asked for at once over one connection
-_TAG_PAGE = 1000  # the most that registries list at once
 
 
 class Survey:
@@ -37,20 +36,17 @@ class Survey:
         self._sources.update({(source, tag): digest for tag, digest in found.items() if digest})
 
     def ask_target(self, target: Repository, tags: Sequence[str]) -> None:
-        """See which tags there are at a target, and what they name.
-
-        A list of all tags answers for those that do not exist, and for a repository that has none at all.
-        """
+        """See what tags of a target name."""
         with blamed_on(Side.TARGET, target):
-            known = target.known_tags(_TAG_PAGE if len(tags) > 1 else 1)
-            existing = [tag for tag in tags if known is None or tag in known]
-            found: dict[str, str | None] = target.digests_of(existing) if len(existing) > 1 else {}
-        for tag in set(tags) - set(existing):
-            self._targets[target, tag] = None
-        for tag in existing:
+            found = target.digests_of(tags) if len(tags) > 1 else {}
+        for tag in tags:
             self._targets[target, tag] = found[tag] if tag in found else self.target_digest(target, tag)
-        if known is not None and not known:
-            self._tagless.add(target)
+
+    def ask_whether_tagless(self, target: Repository) -> None:
+        """See whether a target has any tag."""
+        with blamed_on(Side.TARGET, target):
+            if target.has_tags() is False:
+                self._tagless.add(target)
 
     def source_digest(self, source: Repository, identifier: str) -> str:
         """The digest of the image to copy.

@@ -233,7 +233,7 @@ class TestBasic:
         lab.copy()
         assert_copied(lab.target_app, image, "v1")
         refused = [entry for entry in lab.server.log if entry.status == 401]
-        assert len(refused) == 2
+        assert 2 <= len(refused) <= 3  # the first question to each side; the target is asked two at once
 
     @pytest.mark.parametrize("token", ["to\nken", "to\r\nX-Evil: 1", "日本"])
     def test_token_that_no_header_can_hold_is_no_traceback(self, lab: Lab, image: content.Artifact, token: str) -> None:
