@@ -24,6 +24,7 @@ from emulator.faults import (
     Answer,
     CutRequest,
     CutResponse,
+    Disconnect,
     Fault,
     FlipBit,
     LoseResponse,
@@ -157,6 +158,26 @@ class TestPassing:
         assert_copied(lab.target_app, image, "v1")
 
 
+class TestDrops:
+    """A byte for each connection is no progress: the budget of tries has an end."""
+
+    def test_source_that_sends_byte_by_byte(self, lab: Lab, image: content.Artifact, layer: str) -> None:
+        lab.server.faults.add(
+            Fault(CutResponse(after=1, reset=False), host=lab.source_host, path=layer, times=300),
+        )
+        with pytest.raises(CopyError) as raised:
+            copy_serially(lab)
+        assert raised.value.side is Side.SOURCE
+        assert len(lab.asked(lab.source_host, "GET", layer)) <= 50
+
+    def test_target_that_takes_byte_by_byte(self, lab: Lab, image: content.Artifact) -> None:
+        lab.server.faults.add(Fault(CutRequest(after=2, reset=False), host=lab.target_host, method="PATCH", times=300))
+        with pytest.raises(CopyError) as raised:
+            copy_serially(lab, ONE_PATCH)
+        assert raised.value.side is Side.TARGET
+        assert len(lab.asked(lab.target_host, "PATCH")) <= 50
+
+
 class TestManifestReads:
     """A manifest is small: to read it again costs nothing."""
 
@@ -218,6 +239,21 @@ class TestSessions:
         assert_copied(lab.target_app, image, "v1")
         assert bytes_written(lab) <= 300_000 + 2 * LAYER
 
+    def test_that_turns_out_not_to_be_needed_is_cancelled(self, lab: Lab, image: content.Artifact, layer: str) -> None:
+        """Its first request breaks, and meanwhile somebody else has brought the blob."""
+        lab.server.faults.add(Fault(_Bring(lab, image.blobs[1]), path="/uploads/", when=_brings_bytes))
+        copy_serially(lab, ONE_PATCH)
+        assert_copied(lab.target_app, image, "v1")
+
+    def test_that_was_opened_beside_a_question_that_fails_is_cancelled(
+        self, lab: Lab, image: content.Artifact, layer: str
+    ) -> None:
+        """A large blob is asked for in two ways at once."""
+        lab.server.faults.add(Fault(Answer(403), host=lab.target_host, method="HEAD", path=layer, times=None))
+        with pytest.raises(CopyError, match="403"):
+            lab.copy()
+        assert lab.target_app.store.repository(TARGET).uploads == {}
+
     def test_opened_by_an_answer_that_was_lost_is_no_loss(self, lab: Lab, image: content.Artifact) -> None:
         lab.server.faults.add(Fault(LoseResponse(), host=lab.target_host, method="POST"))
         copy_serially(lab)
@@ -256,7 +292,7 @@ class TestMinimumOfChunks:
         copy_serially(lab, in_chunks(64 * KIB))
         assert_copied(lab.target_app, image, "v1")
 
-    @pytest.mark.parametrize("value", ["0", "-1", "many", "9" * 30])
+    @pytest.mark.parametrize("value", ["0", "-1", "many", "9" * 30, "\xb2"])
     def test_nonsense(self, lab: Lab, image: content.Artifact, value: str) -> None:
         lab.server.faults.add(Fault(_AddHeader("OCI-Chunk-Min-Length", value), method="POST", times=None))
         copy_serially(lab, in_chunks(256 * KIB))
@@ -322,6 +358,18 @@ def test_dead_host_behind_a_redirect_does_not_count_as_progress(lab: Lab, image:
     assert isinstance(raised.value.__cause__, ConnectionFailed)
     assert len(lab.asked(lab.source_host, "GET", layer)) == lab.policy.retries + 1
     assert SOURCE in str(raised.value)
+
+
+class _Bring(Action):
+    """Break a write off before its first byte, the blob having come from elsewhere."""
+
+    def __init__(self, lab: Lab, blob: bytes) -> None:
+        self._held = lab.target_app.store.repository(TARGET)
+        self._blob = blob
+
+    def on_request(self, request: Any, line: Any) -> None:
+        self._held.add_blob(self._blob)
+        raise Disconnect(reset=True)
 
 
 class _AddHeader(Action):

@@ -6,18 +6,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from azext_acrimport.registry.credentials import EntraIdentity, EntraToken, Password
+from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.registry.upload import UploadHabits
 from azext_acrimport.transfer.copier import CopySettings, copy
-from azext_acrimport.transfer.errors import CopyError
+from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content, streams
 from emulator.auth import BearerAuth, TokenService
-from emulator.faults import Action, Answer, CutResponse, Fault, LoseResponse, Reset, Stall
+from emulator.faults import Action, Answer, CutRequest, CutResponse, Fault, LoseResponse, Reset, Stall
 from emulator.http import Request, Response
 from emulator.registry import RegistryApp
 from tests.support.lab import Lab, assert_copied, transport
@@ -117,6 +119,18 @@ class TestAcrEndpoints:
         assert len(lab.clock.waits) == 2
         assert all(5 <= wait < 6 for wait in lab.clock.waits)
 
+    @pytest.mark.parametrize("path", ["/oauth2/exchange", "/oauth2/token"])
+    def test_429_that_stays_is_told_with_its_words(
+        self, lab: Lab, image: content.Artifact, acr: AcrLike, path: str
+    ) -> None:
+        lab.server.faults.add(Fault(PLAIN_429, host=acr.host, path=path, times=None))
+        with pytest.raises(CopyError, match="429") as raised:
+            lab.copy()
+        assert raised.value.side is Side.TARGET
+        assert isinstance(raised.value.__cause__, RegistryError)
+        assert "slow down" in str(raised.value)
+        assert len(lab.asked(acr.host, "POST", path)) == lab.policy.retries + 1
+
     def test_stalled_exchange_is_given_up_in_time(self, lab: Lab, image: content.Artifact, acr: AcrLike) -> None:
         lab.transport = transport(timeout_seconds=0.1)
         lab.server.faults.add(Fault(Stall(), host=acr.host, path="/oauth2/exchange"))
@@ -176,12 +190,34 @@ class TestEndings:
         assert_copied(lab.target_app, image, "v1")
         assert lab.clock.waits == []
 
+    def test_token_is_refused_after_a_break_that_brought_nothing(
+        self, lab: Lab, image: content.Artifact, tokens: TokenService
+    ) -> None:
+        """First the connection breaks behind no byte, then the token has ended: two failures without progress."""
+        lab.server.faults.add(
+            Fault(CutRequest(after=0), host=lab.target_host, method="PATCH", when=_is_large),
+            Fault(_Do(tokens.revoke_all), host=lab.target_host, method="PATCH", when=_is_large),
+        )
+        copy_serially(lab, put_limit=1000)
+        assert_copied(lab.target_app, image, "v1")
+
     def test_all_wait_for_one_renewal(self, lab: Lab, tokens: TokenService) -> None:
         artifact = lab.put(content.many_manifests(8))
         lab.server.faults.add(Fault(_Do(tokens.revoke_all), host=lab.target_host, method="POST", skip=3))
         lab.copy()
         assert_copied(lab.target_app, artifact, "v1")
         assert len([entry for entry in lab.server.log if entry.path == "/token"]) == 2
+
+    def test_all_who_wait_share_one_failure(self, lab: Lab, tokens: TokenService) -> None:
+        """Else each one in turn is as patient as the policy says, and the run ends an hour later."""
+        lab.put(content.many_manifests(12))
+        lab.server.faults.add(
+            Fault(_Do(tokens.revoke_all), host=lab.target_host, method="POST", skip=8),
+            Fault(Answer(503), path="^/token$", skip=1, times=None),
+        )
+        with pytest.raises(CopyError, match="503"):
+            lab.copy()
+        assert len(lab.asked("*", path="^/token$")) <= 2 * (lab.policy.retries + 1)
 
     def test_token_ends_before_a_failed_upload_is_cancelled(
         self, lab: Lab, image: content.Artifact, tokens: TokenService
@@ -194,6 +230,26 @@ class TestEndings:
         with pytest.raises(CopyError):
             lab.copy()
         assert lab.target_app.store.repository("dst/app").uploads == {}
+
+
+class TestConnectionsOfFailures:
+    """What fails gives its connection back: a run of many images would else run out of sockets."""
+
+    @pytest.mark.parametrize("status", [403, 429, 500])
+    def test_token_service_that_refuses(
+        self, lab: Lab, image: content.Artifact, tokens: TokenService, status: int
+    ) -> None:
+        lab.server.faults.add(Fault(Answer(status), path="^/token$", times=None))
+        with pytest.raises(CopyError):
+            lab.copy()
+        lab.close()
+        lab.server.stop()
+        assert _connections() == []
+
+
+def _connections() -> list[str]:
+    """The emulator's threads that still hold a client's connection."""
+    return [thread.name for thread in threading.enumerate() if thread.name == "emulator-connection"]
 
 
 class _Do(Action):
