@@ -343,7 +343,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str], bytes]:
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
+        if not colon or not name or name[0] in " \t" or name[-1] in " \t":
             raise HttpViolation("a malformed response header")
         name = name.lower()
         value = value.strip()

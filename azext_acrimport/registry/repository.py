@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
 
 from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest
 from azext_acrimport.oci.errors import InvalidManifest
@@ -227,7 +226,8 @@ class Repository:
         With the repository's own name for ``mount_from``, one request asks whether the blob is there and begins its
         upload where it is not. Source: OCI distribution specification, "Mounting a blob from another repository".
         """
-        query = f"?{urlencode({'mount': mount, 'from': mount_from})}" if mount else ""
+        # A digest and a repository's name stand in a query as they are: RFC 3986, section 3.4.
+        query = f"?mount={mount}&from={mount_from}" if mount else ""
         path = f"/v2/{self.name}/blobs/uploads/"
         scope = self.scope
         if mount_from and mount_from != self.name:

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import quote
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.auth import Scope
@@ -267,4 +266,4 @@ class BlobWriter:  # pylint: disable=too-many-instance-attributes
 
 
 def _with_digest(target: str, digest: str) -> str:
-    return f"{target}{'&' if '?' in target else '?'}digest={quote(digest, safe=':')}"
+    return f"{target}{'&' if '?' in target else '?'}digest={digest}"

@@ -307,8 +307,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             self._filled.add(node.target)
         self._finish_blob(node, outcome)
 
-    def _is_hardly_there(self, node: ManifestNode) -> bool:
-        """Whether asking the target for a manifest is idle: of many images, it has not one tag, and no blob so far."""
+    def _is_hardly_there(self, node: ManifestNode | BlobNode) -> bool:
+        """Whether asking the target for content is idle: of many images it has not one tag, and no blob so far."""
         is_empty = self._survey.is_tagless(node.target) and node.target not in self._filled
         return is_empty and len(self._tallies) > 1
 
@@ -327,7 +327,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             if node.mount_from and node.mount_from != target.name and self._mounts.may(target):
                 session = self._mounts.ask(target, digest, node.mount_from)
                 return session, BlobOutcome.COPIED if session else BlobOutcome.MOUNTED
-            session = self._mounts.know(target, digest, node.blob.size)
+            size = 0 if self._is_hardly_there(node) else node.blob.size
+            session = self._mounts.know(target, digest, size)
             return session, BlobOutcome.COPIED if session else BlobOutcome.EXISTING
 
     def _finish_blob(self, node: BlobNode, outcome: BlobOutcome) -> None:
