@@ -31,6 +31,7 @@ LAYERS = {
     "outcome.py": {"oci", "transfer", "plan", "request"},
     "_progress.py": {"transfer"},
     "_format.py": set(),
+    "redaction.py": set(),
 }
 # These speak to the Azure CLI, and may import it, inside functions.
 AZURE_SIDE = {
