@@ -26,6 +26,7 @@ from azext_acrimport.registry.retry import Clock
 
 _DEFAULT_LIFETIME_SECONDS = 60.0  # what the specification says to assume
 _RENEW_BEFORE_SECONDS = 20.0  # a request that is sent with a token should arrive before the token ends
+_FAILURE_LASTS_SECONDS = 10.0
 _REFUSED = frozenset({400, 401, 403, 404})
 _CLIENT_ID = "acrimport"
 
@@ -57,6 +58,8 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         self._tokens: dict[Scope, Token] = {}
         self._challenge: Challenge | None = None
         self._realm: tuple[Origin, str] | None = None
+        self._failures: dict[Scope, tuple[RegistryFailure, float]] = {}
+        self._exchanging = threading.Lock()
         self._refresh_token: str | None = None
 
     def header(self, scope: Scope) -> str | None:
@@ -69,6 +72,11 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         if token and (token.renew_at is None or self._clock.now() < token.renew_at):
             return token.header
         return self._renew(scope, token) if self._challenge else None
+
+    def known_header(self, scope: Scope) -> str | None:
+        """The value of ``Authorization`` that was good so far, without asking for another."""
+        token = self._tokens.get(scope)
+        return token.header if token else None
 
     def answer(self, origin: Origin, challenge: str, scope: Scope, refused: str | None) -> str | None:
         """A new value of ``Authorization`` after a 401; None when there is nothing (more) to show.
@@ -97,12 +105,19 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
             lock = self._renewing.setdefault(scope, threading.Lock())
         with lock:
             token = self._tokens.get(scope)
-            if token is None or token is old:
+            if token and token is not old:
+                return token.header  # another thread was faster
+            failure, until = self._failures.get(scope, (None, 0.0))
+            if failure and self._clock.now() < until:
+                raise failure  # another thread has used up the tries: they were for all
+            try:
                 token = self._obtain(scope)
-                if token is None:
-                    return None
+            except RegistryFailure as ex:
+                self._failures[scope] = (ex, self._clock.now() + _FAILURE_LASTS_SECONDS)
+                raise
+            if token:
                 self._tokens[scope] = token
-            return token.header
+            return token.header if token else None
 
     def _obtain(self, scope: Scope) -> Token | None:
         if self._challenge is None or self._challenge.scheme == "basic":
@@ -130,27 +145,35 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
 
     def _token_of_identity(self, scope: Scope, identity: EntraIdentity) -> Token:
         """Exchange the identity's token for the registry's, in two steps; anonymously where the first is refused."""
-        for _ in range(2):
-            fresh = self._refresh_token is None
+        known = self._refresh_token
+        try:
+            refresh_token = self._exchanged(identity)
+        except RegistryError as ex:
+            if ex.status not in _REFUSED or not _only_pull(scope) or ex.message.startswith("client with IP"):
+                raise
             try:
-                refresh_token = self._refresh_token or self._exchange(identity)
-            except RegistryError as ex:
-                if ex.status not in _REFUSED or not _only_pull(scope) or ex.message.startswith("client with IP"):
-                    raise
-                try:
-                    return self._token_by_get(scope, {})  # the registry may allow anonymous pull
-                except RegistryFailure:
-                    raise ex from None
-            try:
-                token = self._token_by_refresh(scope, refresh_token)
-            except RegistryError as ex:
+                return self._token_by_get(scope, {})  # the registry may allow anonymous pull
+            except RegistryFailure:
+                raise ex from None
+        try:
+            return self._token_by_refresh(scope, refresh_token)
+        except RegistryError as ex:
+            self._forget(refresh_token)
+            if refresh_token != known or ex.status not in (400, 401):
+                raise
+        return self._token_by_refresh(scope, self._exchanged(identity))  # the one that was known had expired
+
+    def _exchanged(self, identity: EntraIdentity) -> str:
+        """The registry's refresh token, exchanged once for all repositories."""
+        with self._exchanging:
+            if self._refresh_token is None:
+                self._refresh_token = self._exchange(identity)
+            return self._refresh_token
+
+    def _forget(self, refresh_token: str) -> None:
+        with self._exchanging:
+            if self._refresh_token == refresh_token:
                 self._refresh_token = None
-                if fresh or ex.status not in (400, 401):
-                    raise
-                continue  # it had expired: exchange again
-            self._refresh_token = refresh_token
-            return token
-        raise AssertionError("unreachable")  # the second turn starts without a refresh token and returns or raises
 
     def _exchange(self, identity: EntraIdentity) -> str:
         origin, _ = self._realm_or_raise()

@@ -19,6 +19,7 @@ from azext_acrimport.registry.auth import Authenticator, Scope
 from azext_acrimport.registry.connection import HttpViolation, Response
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.errors import (
+    Cancelled,
     ConnectionFailed,
     ProtocolError,
     Reason,
@@ -172,6 +173,18 @@ class Client:  # pylint: disable=too-many-instance-attributes
             raise self._refusal(response, request)
         return Answer(response.status, response.headers, self._read(response, _MAX_ERROR_BYTES))
 
+    def farewell(self, method: str, path: str, *, scope: Scope) -> None:
+        """Send a request whose answer does not matter: once, and also when the run has been stopped."""
+        try:
+            if self.clock.cancelled.is_set():
+                header = self._auth.known_header(scope)
+                headers = {"Authorization": header} if header else {}
+                self._drop(self._transport.request(self.host, self.origin, method, path, headers))
+            else:
+                self._drop(self._open(method, path, scope, {}, b"", frozenset(range(200, 500))))
+        except (RegistryFailure, Cancelled) as ex:
+            logger.debug("%s %s: %s", method, self.origin, ex)
+
     def locate(self, location: str | None, path: str) -> tuple[Origin, str]:
         """Read the ``Location`` of an upload session.
 
@@ -271,7 +284,12 @@ class Client:  # pylint: disable=too-many-instance-attributes
 
     def _answers(self, response: Response, scope: Scope, refused: str | None) -> bool:
         challenge = response.headers.get("www-authenticate", "")
-        if not challenge or self._auth.answer(self.origin, challenge, scope, refused) is None:
+        try:
+            answer = self._auth.answer(self.origin, challenge, scope, refused) if challenge else None
+        except BaseException:
+            response.close()
+            raise
+        if answer is None:
             return False
         self._drop(response)
         return True

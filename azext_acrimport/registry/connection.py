@@ -338,7 +338,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str], bytes]:
     lines = head.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     status = rest[:3]
-    if not version.startswith("HTTP/1.") or not status.isdigit() or rest[3:4] not in ("", " "):
+    if not version.startswith("HTTP/1.") or not _is_number(status) or rest[3:4] not in ("", " "):
         raise HttpViolation("the answer is not HTTP")
     headers: dict[str, str] = {}
     for line in lines[1:]:
@@ -355,6 +355,10 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str], bytes]:
     return int(status), headers, version.encode("latin-1")
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _framing(method: str, status: int, headers: Mapping[str, str]) -> tuple[bool, int | None]:
     """Whether the body is chunked, and its length where that is known. Source: RFC 9112, section 6.3."""
     if method == "HEAD" or status in _NO_BODY:
@@ -365,7 +369,7 @@ def _framing(method: str, status: int, headers: Mapping[str, str]) -> tuple[bool
         return True, 0
     if "content-length" in headers:
         length = headers["content-length"]
-        if not length.isascii() or not length.isdigit() or len(length) > 18:
+        if not _is_number(length) or len(length) > 18:
             raise HttpViolation("a malformed length")
         return False, int(length)
     return False, None

@@ -20,6 +20,8 @@ from azext_acrimport.registry.transport import Exchange, failure
 # A peer that sends a byte now and then never runs into the time limit of a single read.
 _SLOW_SECONDS = 60.0
 _SLOW_BYTES = 16 << 10
+# How far a transfer must get for its failures before that to be forgotten: a byte at a time is no progress.
+PROGRESS_BYTES = 16 << 10
 _PACE_SECONDS = 0.1  # long enough to tell 100 MiB/s from less
 _FAST_BYTES_PER_SECOND = 100 << 20
 _WORTH_STRIPING_BYTES = 32 << 20
@@ -66,6 +68,7 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
         self._response: Response | None = None
         self._begun: Exchange | None = None
         self._tries = 0
+        self._failed_at = 0
         self._watched_from = (0.0, 0)  # seconds on the run's clock, and the position then
 
     def begin(self) -> None:
@@ -89,11 +92,13 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
             except RegistryFailure as ex:
                 self.close()
                 self._tries += 1
+                self._failed_at = self.position
                 self._repository.registry.client.wait_after(ex, self._tries)
                 continue
             filled += count
             self.position += count
-            self._tries = 0  # what moves is not counted as failing
+            if self.position >= self._failed_at + PROGRESS_BYTES:
+                self._tries = 0  # what moves is not counted as failing
         if self.position == self._blob.size:
             self._check_end()
         elif self._pace.is_slow and self._blob.size - self.position > _WORTH_STRIPING_BYTES:
@@ -177,7 +182,7 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
         if goes_on and total in ("*", str(self._blob.size)):
             return
         response.close()
-        raise self._mismatch(f"was continued with the range {response.headers.get('content-range', '')[:100]!r}")
+        raise self._changed(f"was continued with the range {response.headers.get('content-range', '')[:100]!r}")
 
     def _check_pace(self, now: float) -> None:
         since, position = self._watched_from
@@ -220,6 +225,12 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
 
     def _failure(self, ex: Exception) -> RegistryFailure:
         return failure(self._repository.registry.host, self._repository.registry.client.origin, ex)
+
+    def _changed(self, what: str) -> ContentMismatch:
+        """Another content than the one that was begun: reading it again would not be reading on."""
+        mismatch = self._mismatch(what)
+        mismatch.settled = True
+        return mismatch
 
     def _mismatch(self, what: str) -> ContentMismatch:
         detail = f"the blob {self._blob.digest} {what}; its manifest says {self._blob.size} bytes"

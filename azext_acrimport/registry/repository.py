@@ -58,6 +58,11 @@ class Registry:
         """How long a request takes at least; 0 before the first."""
         return self.transport.round_trip_seconds(self.client.origin)
 
+    def interrupt(self) -> None:
+        """Break off what is under way, in all threads; only farewells are still said."""
+        self.client.clock.cancelled.set()
+        self.transport.interrupt()
+
     def stop(self) -> None:
         """Break off what is under way, in all threads; nothing further is asked of the registry."""
         self.client.clock.cancelled.set()
@@ -132,11 +137,17 @@ class Repository:
         return found
 
     def manifest(self, identifier: str) -> Manifest:
-        """The manifest with this tag or digest.
+        """The manifest with this tag or digest. One that came damaged is read once more.
 
         :raises RegistryFailure: it cannot be had, or it is not what its digest says.
         :raises OciError: it cannot be read.
         """
+        try:
+            return self._manifest(identifier)
+        except ContentMismatch:
+            return self._manifest(identifier)
+
+    def _manifest(self, identifier: str) -> Manifest:
         path = self._path("manifests", identifier)
         try:
             answer = self._call("GET", path, expect=OK, headers={"Accept": ACCEPT}, limit=MAX_MANIFEST_BYTES)
@@ -220,6 +231,13 @@ class Repository:
         path = self._path("blobs", digest)
         return self.registry.client.open(path, scope=self.scope, expect=expect, headers=headers, begun=begun)
 
+    def start_upload_of_bytes(self) -> UploadSession:
+        """Begin an upload whatever is there."""
+        session = self.start_upload()
+        if session is None:  # which start_upload() does not return without a mount
+            raise ProtocolError(self.registry.host, "the registry began no upload")
+        return session
+
     def start_upload(self, *, mount: str = "", mount_from: str = "") -> UploadSession | None:
         """Begin an upload; None when the registry has put the blob ``mount`` there from ``mount_from`` instead.
 
@@ -232,12 +250,16 @@ class Repository:
         scope = self.scope
         if mount_from and mount_from != self.name:
             scope += (f"repository:{mount_from}:pull",)
-        answer = self.registry.client.call("POST", path + query, scope=scope, expect=frozenset({201, 202}))
+        created = frozenset({201, 202})
+        client = self.registry.client
+        answer = client.call("POST", path + query, scope=scope, expect=created)
+        if answer.status == 202 and "location" not in answer.headers:  # it may have got lost on the way
+            answer = client.call("POST", path + query, scope=scope, expect=created)
         if answer.status == 201:
             if not mount:
                 raise ProtocolError(self.registry.host, "the registry says that it has a blob that was not sent")
             return None
-        return UploadSession.from_answer(self.registry.client, self.scope, answer, path)
+        return UploadSession.from_answer(client, self.scope, answer, path)
 
     def _path(self, kind: str, identifier: str) -> str:
         return f"/v2/{self.name}/{kind}/{identifier}"

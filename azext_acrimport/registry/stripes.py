@@ -20,6 +20,7 @@ from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.transport import Exchange, failure
 
 STRIPE_BYTES = 4 << 20
+_PROGRESS_BYTES = 16 << 10
 
 
 @dataclass(eq=False)
@@ -142,16 +143,16 @@ class Stripes:  # pylint: disable=too-many-instance-attributes
     def _fetch(self, lane: _Lane, begin: int, view: memoryview) -> None:
         """Fill the view with the blob's bytes from ``begin`` on, going on wherever that breaks off."""
         client = self._repository.registry.client
-        filled = tries = 0
+        filled = tries = failed_at = 0
         while filled < len(view) and not self._stopped:
             try:
                 filled += self._receive(lane, begin + filled, view[filled:])
-                tries = 0
+                tries = 0 if filled >= failed_at + _PROGRESS_BYTES else tries
             except RegistryFailure as ex:
                 self._set_response(lane, None)
                 if self._stopped:
                     return
-                tries += 1
+                tries, failed_at = tries + 1, filled
                 client.wait_after(ex, tries)
         self._set_response(lane, None)
 

@@ -48,8 +48,12 @@ class Transport:
 
     def abort(self) -> None:
         """Break off whatever is under way, in all threads; nothing can be sent any more."""
+        self.aborted = True
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Break off whatever is under way, in all threads."""
         with self._lock:
-            self.aborted = True
             busy = list(self._busy)
         for connection in busy:
             connection.abort()

@@ -108,7 +108,7 @@ class UploadSession:
         """
         location = client.locate(answer.headers.get("location"), path)
         least = answer.headers.get("oci-chunk-min-length", "")
-        return UploadSession(client, scope, location, int(least[:12]) if least.isdigit() else 0)
+        return UploadSession(client, scope, location, int(least[:12]) if least.isascii() and least.isdigit() else 0)
 
     def start_put(self, digest: str, length: int, first: memoryview | bytes = b"") -> Exchange:
         """Begin the PUT that brings the whole blob (``length`` bytes, of them now the first) and closes the session."""
@@ -164,12 +164,8 @@ class UploadSession:
 
     def cancel(self) -> None:
         """Tell the registry that the upload will not be completed; it need not listen."""
-        origin, target = self._location
-        if origin == self._client.origin:
-            try:
-                self._client.call("DELETE", target, scope=self._scope, expect=_TAKEN | _SESSION_GONE)
-            except RegistryFailure:
-                pass  # sessions end by themselves after some days
+        if self._location[0] == self._client.origin:
+            self._client.farewell("DELETE", self._location[1], scope=self._scope)
 
     def interrupted(self, detail: str) -> ConnectionFailed:
         """An error that says that the upload broke off."""

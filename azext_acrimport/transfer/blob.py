@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.download import BlobReader
+from azext_acrimport.registry.download import PROGRESS_BYTES, BlobReader
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.upload import BlobWriter, UploadSession, is_form_refused
@@ -18,11 +19,15 @@ from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
 from azext_acrimport.transfer.verify import Verifier
 
 
+class Unwanted(Exception):
+    """Nobody needs the blob any more: what it was for has failed."""
+
+
 class BlobCopy:  # pylint: disable=too-many-instance-attributes
     """One blob on its way.
 
     ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target;
-    ``lanes`` tells how many connections to the source it may use where one is slow.
+    ``lanes`` tells how many connections to the source it may use where one is slow; ``is_wanted`` whether to go on.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         buffer: memoryview,
         advanced: Callable[[int], None],
         lanes: Callable[[], int] = lambda: 1,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._source = source
         self._target = target
@@ -46,6 +52,8 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._form = target.registry.habits.form_for(blob.size)
         self._sent = 0
         self._damaged = False
+        self._is_wanted = is_wanted
+        self._budget = _Budget()
 
     def begin(self) -> None:
         """Ask the source for the bytes before it is certain that they are wanted."""
@@ -61,24 +69,16 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         :raises CopyError: it cannot be done; the upload session is given up.
         """
         self._session = session
-        tries = furthest = 0
         try:
             while True:
                 try:
                     self._send_rest()
                     return
                 except ContentMismatch as ex:
-                    if self._damaged:
-                        raise CopyError(
-                            Side.SOURCE, self._source.registry.host, self._source.name, self._blob.digest
-                        ) from ex
-                    self._damaged = True  # once may be a bad wire, twice is the source
-                    self._start_over()
+                    self._read_again(ex)
                 except RegistryFailure as ex:
-                    tries = 1 if self._sent > furthest else tries + 1
-                    furthest = max(furthest, self._sent)
                     with blamed_on(Side.TARGET, self._target, self._blob.digest):
-                        if self._recovered(ex, tries):
+                        if self._recovered(ex):
                             return
         except BaseException:  # also when the run is cancelled: nothing half-done is left behind
             if self._session:
@@ -88,8 +88,8 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
     def _send_rest(self) -> None:
         """Send what the session does not have yet. Failures of the target come out as they are."""
         if self._session is None:
-            self._session = self._target.start_upload()
-            assert self._session is not None  # without a mount there is always a session
+            with blamed_on(Side.TARGET, self._target, self._blob.digest):
+                self._session = self._target.start_upload_of_bytes()
         writer = BlobWriter(
             self._session,
             self._form,
@@ -107,8 +107,14 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
             writer.abort()
 
     def _forward(self, writer: BlobWriter) -> None:
-        with blamed_on(Side.SOURCE, self._source, self._blob.digest):
+        if not self._is_wanted():
+            raise Unwanted
+        try:
             data = self._reader.read(self._buffer)
+        except RegistryFailure as ex:
+            if isinstance(ex, ContentMismatch) and not ex.settled:
+                raise  # once may be a bad wire: see run()
+            raise self._fault_of_the_source() from ex
         behind = self._sent - self._verifier.position  # bytes that are hashed again, but not sent again
         self._verifier.update(data)
         if self._verifier.position == self._blob.size:
@@ -120,7 +126,20 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
             self._sent += len(fresh)
             self._advanced(len(fresh))
 
-    def _recovered(self, ex: RegistryFailure, tries: int) -> bool:
+    def _read_again(self, ex: ContentMismatch) -> None:
+        """Begin anew with a blob that came damaged: once may be a bad wire, twice is the source.
+
+        :raises CopyError: it is not the first time.
+        """
+        if self._damaged:
+            raise self._fault_of_the_source() from ex
+        self._damaged = True
+        self._start_over()
+
+    def _fault_of_the_source(self) -> CopyError:
+        return CopyError(Side.SOURCE, self._source.registry.host, self._source.name, self._blob.digest)
+
+    def _recovered(self, ex: RegistryFailure) -> bool:
         """Get ready to go on after a failure of the target; True when the target has the blob after all.
 
         :raises RegistryFailure: there is nothing more to try.
@@ -133,13 +152,15 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
             self._damaged = True  # on its way to the target
             self._start_over()
             return False
-        if not _is_mended_by_asking(ex, tries):
-            self._target.registry.client.wait_after(ex, tries)
+        if not self._budget.spares(ex, self._sent):
+            self._target.registry.client.wait_after(ex, self._budget.tries)
         received = self._session.received() if self._session else None
         if received is not None and received <= self._blob.size:
             self._resume(received)
             return False
         if self._target.has_blob(self._blob.digest):
+            if self._session:
+                self._session.cancel()
             return True
         self._start_over()
         return False
@@ -156,8 +177,23 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._resume(0)
 
 
-def _is_mended_by_asking(ex: RegistryFailure, tries: int) -> bool:
-    """Whether the next question to the registry mends it without a wait: a token that ended, a session that is gone."""
-    if not isinstance(ex, RegistryError):
+@dataclass
+class _Budget:
+    """How often the target has failed since the last progress."""
+
+    tries: int = 0
+    furthest: int = 0
+    spared: bool = False
+
+    def spares(self, ex: RegistryFailure, sent: int) -> bool:
+        """Count a failure; say whether the next question to the registry mends it without a wait.
+
+        That is a token that ended, or a session that is gone: once for each progress.
+        """
+        if sent >= self.furthest + PROGRESS_BYTES:
+            self.tries, self.furthest, self.spared = 0, sent, False
+        if isinstance(ex, RegistryError) and ex.status in (401, 404, 410, 416) and not self.spared:
+            self.spared = True
+            return True
+        self.tries += 1
         return False
-    return (ex.status == 401 and tries == 1) or (ex.status in (404, 410, 416) and tries <= 3)

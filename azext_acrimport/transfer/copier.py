@@ -20,12 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Registry, Repository
 from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import UploadSession
-from azext_acrimport.transfer.blob import BlobCopy
+from azext_acrimport.transfer.blob import BlobCopy, Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
     BlobAdvanced,
@@ -41,6 +42,7 @@ from azext_acrimport.transfer.events import (
 from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
 from azext_acrimport.transfer.mounts import Mounts
+from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
 from azext_acrimport.transfer.survey import BATCH, Survey
 
@@ -49,6 +51,7 @@ __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 _BULK_BYTES = 4 << 20  # a blob of more is bound by bandwidth, one of less by round trips
 _BUFFER_BYTES = 256 << 10  # larger ones fall out of the processor's cache: docs/benchmarks.md
 _SMALL_BUFFER_BYTES = 64 << 10
+_FAREWELL_SECONDS = 0.7  # a run that is stopped has ended within a second
 _LANES = 8  # connections to a source that is slow on each one
 _SLOW_ROUND_TRIP_SECONDS = 0.01
 # Small blobs are bound by round trips: 16 at once fill two processors on a local network, 64 a line of 40 ms.
@@ -118,6 +121,9 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         try:
             self._executor.run()
         except BaseException:  # Ctrl-C arrives here too
+            for registry in self._registries():
+                registry.interrupt()
+            self._executor.stop(_FAREWELL_SECONDS)  # workers cancel their uploads meanwhile
             for registry in self._registries():
                 registry.stop()
             raise
@@ -257,7 +263,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
                 return False
         if node.tags:
             node.manifest = self._fetch(node.target, node.digest, Side.TARGET)
-            self._put_tags(node, node.manifest)
+            self._put(node, node.manifest)
         self._finish_manifest(node, copied=False)
         return True
 
@@ -279,33 +285,57 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _move(self, node: BlobNode) -> None:
         """See to it that a blob is at its target."""
-        if node.failed:
-            with self._lock:
-                heirs = self._graph.abandon(node)
-            for heir in heirs:
-                self._submit_blob(heir)
-            return
-        blob = node.blob
-        moving = BlobCopy(
-            node.source,
-            node.target,
-            blob,
-            buffer=self._buffer(blob.size),
-            advanced=lambda count: self._observe(BlobAdvanced(blob.digest, count)),
-            lanes=self._lanes,
-        )
-        if not node.mount_from and self._is_worth_a_guess(node):
-            moving.begin()
+        moving = self._moving(node)
         try:
+            if node.failed:
+                raise Unwanted
+            if not node.mount_from and self._is_worth_a_guess(node):
+                moving.begin()
             session, outcome = self._begin_upload(node)
             if session:
-                self._observe(BlobStarted(blob.digest, blob.size))
+                self._observe(BlobStarted(node.blob.digest, node.blob.size))
                 moving.run(session)
+        except Unwanted:
+            self._abandon(node)
+            return
         finally:
             moving.close()
         if outcome is BlobOutcome.EXISTING:
             self._filled.add(node.target)
         self._finish_blob(node, outcome)
+
+    def _moving(self, node: BlobNode) -> BlobCopy:
+        digest = node.blob.digest
+        return BlobCopy(
+            node.source,
+            node.target,
+            node.blob,
+            buffer=self._buffer(node.blob.size),
+            advanced=lambda count: self._observe(BlobAdvanced(digest, count)),
+            lanes=self._lanes,
+            is_wanted=lambda: not node.failed,
+        )
+
+    def _abandon(self, node: BlobNode) -> None:
+        """Nobody needs the blob any more; those that counted on it find their own way."""
+        with self._lock:
+            heirs = self._graph.abandon(node)
+        for heir in heirs:
+            self._submit_blob(heir)
+
+    def _send_again(self, node: ManifestNode, blob: Descriptor) -> None:
+        """Send a blob that the target had and has lost."""
+        copied = BlobNode(node.source, node.target, blob, node.tally)
+        moving = self._moving(copied)
+        try:
+            with blamed_on(Side.TARGET, node.target, blob.digest):
+                session = node.target.start_upload_of_bytes()
+            moving.run(session)
+        finally:
+            moving.close()
+        with self._lock:
+            node.tally.blobs[BlobOutcome.COPIED] += 1
+            node.tally.bytes_copied += blob.size
 
     def _is_hardly_there(self, node: ManifestNode | BlobNode) -> bool:
         """Whether asking the target for content is idle: of many images it has not one tag, and no blob so far."""
@@ -366,17 +396,16 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         manifest = node.manifest
         if node.failed or manifest is None:
             return
-        if node.tags:
-            self._put_tags(node, manifest)
-        else:
-            with blamed_on(Side.TARGET, node.target, node.digest):
-                node.target.put_manifest(manifest, manifest.digest)
+        self._put(node, manifest)
         self._finish_manifest(node, copied=True)
 
-    def _put_tags(self, node: ManifestNode, manifest: Manifest) -> None:
+    def _put(self, node: ManifestNode, manifest: Manifest) -> None:
+        put = ManifestPut(node.source, node.target, manifest, partial(self._send_again, node))
+        if not node.tags:
+            put.under(manifest.digest)
+            return
+        put.under_tags(node.tags, force=node.tally.root.force)
         for tag in node.tags:
-            with blamed_on(Side.TARGET, node.target, tag):
-                node.target.put_manifest(manifest, tag)
             self._observe(TagWritten(node.target.name, tag))
 
     def _finish_manifest(self, node: ManifestNode, *, copied: bool) -> None:

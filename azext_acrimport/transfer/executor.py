@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -78,13 +79,14 @@ class Executor:  # pylint: disable=too-many-instance-attributes
         if self._failure:
             raise self._failure
 
-    def stop(self) -> None:
-        """Start no further task, and wait for those under way."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Start no further task, and wait for those under way; no longer than so many seconds, if that is given."""
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
+        deadline = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _start_threads(self) -> None:
         """Have a thread for each task that waits, as far as more are allowed. Called under the lock."""

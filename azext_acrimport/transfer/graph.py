@@ -91,7 +91,7 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
     @property
     def failed(self) -> bool:
         """Whether nobody waits for it any more."""
-        return all(parent.failed for parent in self.parents)
+        return bool(self.parents) and all(parent.failed for parent in self.parents)
 
 
 @dataclass(eq=False)

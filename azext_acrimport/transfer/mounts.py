@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import UploadSession
 
 _WORTH_ASKING_BYTES = 512 << 10  # one more request costs less than sending so much for nothing
@@ -51,12 +52,20 @@ class Mounts:
             if begun:
                 begun.close()
             raise
-        if session and asks and target.has_blob(digest, begun=begun):
+        if session and asks and self._has(target, digest, begun, session):
             session.cancel()
             return None
         if begun and not session:
             begun.close()
         return session
+
+    @staticmethod
+    def _has(target: Repository, digest: str, begun: Exchange | None, session: UploadSession) -> bool:
+        try:
+            return target.has_blob(digest, begun=begun)
+        except BaseException:
+            session.cancel()
+            raise
 
     def _mount_to_itself(self, target: Repository, digest: str) -> UploadSession | None:
         if self.may(target):

@@ -196,9 +196,8 @@ class TestWrongContent:
 
     def test_target_that_reports_another_digest_for_a_manifest(self, lab: Lab, image: content.Artifact) -> None:
         other = "sha256:" + "0" * 64
-        lab.server.faults.add(
-            Fault(SetHeader("Docker-Content-Digest", other), host=lab.target_host, method="PUT", path="/manifests/")
-        )
+        said = SetHeader("Docker-Content-Digest", other)
+        lab.server.faults.add(Fault(said, host=lab.target_host, method="PUT", path="/manifests/", times=None))
         with pytest.raises(CopyError) as raised:
             lab.copy()
         assert raised.value.side is Side.TARGET
