@@ -29,6 +29,8 @@ from azext_acrimport.transfer.errors import CopyCancelled
 from azext_acrimport.transfer.events import Waiting
 from azext_acrimport.transfer.result import CopyResult
 
+_FAREWELL_SECONDS = 0.7
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -128,14 +130,21 @@ def _time_limit(seconds: float | None, clock: Clock, transport: Transport) -> It
         yield
         return
     clock.deadline = clock.now() + seconds
-    # The clock is asked between requests, and a request may wait long for its answer.
-    timer = threading.Timer(seconds + 0.01, transport.abort)
-    timer.daemon = True
-    timer.start()
+    limit, over = seconds, threading.Event()
+
+    def watch() -> None:
+        # The clock is asked between requests, and a request may wait long for its answer.
+        if over.wait(limit + 0.01):
+            return
+        transport.interrupt()
+        if not over.wait(_FAREWELL_SECONDS):  # time for workers to cancel their uploads
+            transport.abort()
+
+    threading.Thread(target=watch, name="acrx-time-limit", daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
 
 
 def transport_settings() -> TransportSettings:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from azext_acrimport.registry.address import BadUrl, Origin, is_loopback, split_url
 from azext_acrimport.registry.challenge import Challenge, parse_challenges
@@ -27,6 +28,8 @@ from azext_acrimport.registry.retry import Clock
 _DEFAULT_LIFETIME_SECONDS = 60.0  # what the specification says to assume
 _RENEW_BEFORE_SECONDS = 20.0  # a request that is sent with a token should arrive before the token ends
 _FAILURE_LASTS_SECONDS = 10.0
+_AUTHORIZATION = re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]+", re.IGNORECASE)
+_LEAST_SECRET = 4  # a shorter one stands in too many words
 _REFUSED = frozenset({400, 401, 403, 404})
 _CLIENT_ID = "acrimport"
 
@@ -77,6 +80,24 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         """The value of ``Authorization`` that was good so far, without asking for another."""
         token = self._tokens.get(scope)
         return token.header if token else None
+
+    def redacted(self, text: str) -> str:
+        """The text without the secrets that a registry or a proxy may say back."""
+        text = _AUTHORIZATION.sub(r"\1 ***", text)
+        for secret in self._secrets():
+            if len(secret) >= _LEAST_SECRET:
+                text = text.replace(secret, "***")
+        return text
+
+    def _secrets(self) -> Iterator[str]:
+        credentials = self._credentials
+        if isinstance(credentials, Password):
+            yield credentials.password
+            yield _basic(credentials).partition(" ")[2]
+        elif isinstance(credentials, (IdentityToken, BearerToken)):
+            yield credentials.token
+        yield from (token.header.partition(" ")[2] for token in list(self._tokens.values()))
+        yield self._refresh_token or ""
 
     def answer(self, origin: Origin, challenge: str, scope: Scope, refused: str | None) -> str | None:
         """A new value of ``Authorization`` after a 401; None when there is nothing (more) to show.
@@ -233,7 +254,14 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
             raise ProtocolError(self._host, "the registry names a token service that is not reached over https")
         if isinstance(self._credentials, EntraIdentity) and found != origin:
             raise ProtocolError(self._host, f"the registry wants the identity's token sent to {found.authority}")
-        return found, path
+        return found, _without_scope(path)
+
+
+def _without_scope(path: str) -> str:
+    """The realm's path; a query of its own may stay, but not ask for more than we do."""
+    path, mark, query = path.partition("?")
+    kept = [each for each in query.split("&") if unquote(each.partition("=")[0]).lower() != "scope"]
+    return f"{path}?{'&'.join(kept)}" if mark and kept else path
 
 
 def _basic(credentials: Password) -> str:

@@ -355,6 +355,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
         except RegistryFailure:
             content = b""  # the status says enough
         codes, message = read_error(content)
+        message = self._auth.redacted(message)
         wait = retry_after(response.headers, self.clock.today())
         return RegistryError(self.host, request, response.status, codes, message, wait)
 

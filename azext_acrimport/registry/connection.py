@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 
 MAX_HEAD_BYTES = 64 << 10  # bounds what a hostile server makes us keep; real heads have one or two KiB
 _RECEIVE_BYTES = 16 << 10  # holds a head and a small manifest in one go
+_MAX_TRAILERS = 100
 _SSL_WANT_READ = 2  # ssl.SSL_ERROR_WANT_READ, without importing ssl for plain http
 KERNEL_TIMEOUTS = sys.platform == "linux"
 _NO_BODY = frozenset({204, 304})
@@ -104,7 +105,7 @@ class Connection:
         :raises HttpViolation: it is not HTTP/1.1.
         :raises Truncated: the connection ended before it.
         """
-        deadline = time.monotonic() + self._timeout_seconds
+        deadline = self.deadline()
         while True:
             status, headers, version = _parse_head(self._read_head(deadline))
             if status >= 200:
@@ -124,6 +125,10 @@ class Connection:
 
     # What follows is for Response.
 
+    def deadline(self) -> float:
+        """Until when a piece of the answer may take that begins now, in seconds on a clock that only goes forward."""
+        return time.monotonic() + self._timeout_seconds
+
     def readinto(self, view: memoryview) -> int:
         """Fill a part of the view; 0 at the end of the stream."""
         if self._offset < len(self._received):
@@ -134,14 +139,15 @@ class Connection:
         return self.sock.recv_into(view)
 
     def fill(self, view: memoryview) -> int:
-        """Fill the view; less only where the stream ends or breaks, and nothing only where it has ended."""
+        """Fill the view; less where the stream ends, breaks or is slow, and nothing only where it has ended."""
         filled = self.readinto(view) if self._offset < len(self._received) else 0
+        deadline = self.deadline()
         try:
             while filled < len(view):
                 count = self._recv_into(view[filled:], 0, self._flags)
-                if not count:
-                    break
                 filled += count
+                if not count or self._flags or time.monotonic() > deadline:
+                    break
         except OSError:
             if not filled:
                 raise  # else the next call meets it again
@@ -301,7 +307,7 @@ class Response:  # pylint: disable=too-many-instance-attributes
             on_end(self._connection, self._keep_alive and self._left is not None)
 
     def _next_chunk(self) -> bool:
-        line = self._connection.read_line(self._deadline_of_line()).partition(b";")[0].strip()
+        line = self._connection.read_line(self._connection.deadline()).partition(b";")[0].strip()
         try:
             size = int(line, 16) if line.isalnum() else -1
         except ValueError:
@@ -312,18 +318,20 @@ class Response:  # pylint: disable=too-many-instance-attributes
         if size:
             self._left = size
             return True
-        while self._connection.read_line(self._deadline_of_line()):
-            pass  # trailers
+        deadline = self._connection.deadline()
+        for _ in range(_MAX_TRAILERS):
+            if not self._connection.read_line(deadline):
+                break
+        else:
+            self.close()
+            raise HttpViolation("trailers without end")
         self._end()
         return False
 
     def _skip_line(self) -> None:
-        if self._connection.read_line(self._deadline_of_line()):
+        if self._connection.read_line(self._connection.deadline()):
             self.close()
             raise HttpViolation("a malformed chunk")
-
-    def _deadline_of_line(self) -> float:
-        return time.monotonic() + 60.0
 
 
 def _readable(sock: socket.socket) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest
+from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest, printable
 from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.oci.media_types import ACCEPT
@@ -171,7 +171,7 @@ class Repository:
         answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content)
         digest = answer.headers.get("docker-content-digest", manifest.digest)
         if digest != manifest.digest and algorithm_of(digest) == algorithm_of(manifest.digest):
-            detail = f"the registry stored the manifest {manifest.digest} as another one ({digest[:140]})"
+            detail = f"the registry stored the manifest {manifest.digest} as another one ({printable(digest)})"
             raise ContentMismatch(self.registry.host, detail)
 
     def tags(self) -> Iterator[str]:

@@ -54,8 +54,9 @@ class Clock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless the run is cancelled meanwhile."""
-        self.cancelled.wait(seconds)
+        """Wait, unless the run is cancelled or out of time meanwhile."""
+        left = seconds if self.deadline is None else max(0.0, self.deadline - self.now())
+        self.cancelled.wait(min(seconds, left))
 
     def check(self, host: str) -> None:
         """Let the run go on, or not.

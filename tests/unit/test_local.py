@@ -35,9 +35,14 @@ class Ended:
     """A transport that is told when to break off."""
 
     def __init__(self) -> None:
+        self.interrupted = threading.Event()
         self.aborted = threading.Event()
 
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
     def abort(self) -> None:
+        assert self.interrupted.is_set()
         self.aborted.set()
 
 
@@ -93,10 +98,19 @@ def test_another_thread_sets_no_handler() -> None:
 def test_the_time_limit_wakes_who_waits() -> None:
     clock, transport = Clock(), Ended()
     with local._time_limit(0.05, clock, cast(Transport, transport)):
-        assert transport.aborted.wait(10)
-
+        assert transport.interrupted.wait(10)
         with pytest.raises(OutOfTime):
             clock.check("r.io")
+
+        assert transport.aborted.wait(10)
+
+
+def test_who_ends_in_time_may_say_farewell() -> None:
+    clock, transport = Clock(), Ended()
+    with local._time_limit(0.05, clock, cast(Transport, transport)):
+        assert transport.interrupted.wait(10)
+
+    assert not transport.aborted.wait(1)
 
 
 def test_a_time_limit_that_is_not_reached_does_nothing() -> None:
@@ -104,7 +118,7 @@ def test_a_time_limit_that_is_not_reached_does_nothing() -> None:
     with local._time_limit(0.05, clock, cast(Transport, transport)):
         pass
 
-    assert not transport.aborted.wait(0.2)
+    assert not transport.interrupted.wait(0.2)
 
 
 def test_without_a_time_limit_there_is_none() -> None:
