@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
-from azext_acrimport.registry.errors import ContentMismatch, RegistryError
+from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
-from azext_acrimport.transfer.errors import Side, TagExists, blamed_on
+from azext_acrimport.transfer.errors import CopyError, Side, TagExists, blamed_on
 
 # A registry collects what no manifest refers to: a blob may have gone since it was asked for. Some name the child of
 # an index so as well. Source: OCI distribution specification, "Error Codes".
@@ -54,23 +54,19 @@ class ManifestPut:
         """
         try:
             self._put_twice(identifier)
-            return
-        except RegistryError as ex:
-            if _MISSING_CODES.isdisjoint(ex.codes) or not self._mend():
-                with blamed_on(Side.TARGET, self._target, identifier):
-                    raise
-        with blamed_on(Side.TARGET, self._target, identifier):
-            self._put_twice(identifier)
+        except RegistryFailure as ex:
+            if not _says_missing(ex) or not self._mend():
+                raise CopyError(Side.TARGET, self._target.registry.host, self._target.name, identifier) from ex
+            with blamed_on(Side.TARGET, self._target, identifier):
+                self._put_twice(identifier)
 
     def _put_twice(self, identifier: str) -> None:
         """Put it; what was damaged on its way is put once more."""
         try:
             self._target.put_manifest(self._manifest, identifier)
-        except ContentMismatch:
-            with blamed_on(Side.TARGET, self._target, identifier):
-                self._target.put_manifest(self._manifest, identifier)
-        except RegistryError as ex:
-            if "DIGEST_INVALID" not in ex.codes:
+        except RegistryFailure as ex:
+            is_damaged = isinstance(ex, ContentMismatch) or "DIGEST_INVALID" in getattr(ex, "codes", ())
+            if not is_damaged:
                 raise
             self._target.put_manifest(self._manifest, identifier)
 
@@ -95,3 +91,7 @@ class ManifestPut:
         with blamed_on(Side.SOURCE, self._source, child.digest):
             manifest = self._source.manifest(child.digest)
         ManifestPut(self._source, self._target, manifest, self._copy_blob).under(manifest.digest)
+
+
+def _says_missing(ex: RegistryFailure) -> bool:
+    return isinstance(ex, RegistryError) and not _MISSING_CODES.isdisjoint(ex.codes)
