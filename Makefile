@@ -1,6 +1,7 @@
 # make demo   see an image imported by both routes, on a local Azure
 # make test   run every test
 # make lint   check formatting, types and the rules for Azure CLI extensions
+# make bench  measure the copier beside skopeo, crane and regctl (those that are on the PATH), between real registries
 # All need Python 3.10 or newer, and no root. Another Python: make PYTHON=/path/to/python3
 
 PYTHON ?= python3
@@ -15,10 +16,10 @@ SOURCES := setup.py $(wildcard $(PACKAGE) emulator tests scripts bench examples)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format coverage package clean
+.PHONY: help venv demo test lint format coverage package bench bench-quick bench-faults clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 4
+	@sed -n 's/^# //p' Makefile | head -n 5
 
 $(STAMP): requirements-dev.txt scripts/venv.sh
 	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)"
@@ -48,6 +49,17 @@ coverage: $(STAMP)
 
 package: $(STAMP)
 	@$(BIN)/python scripts/package.py dist
+
+# More options: make bench BENCH="--rows W1,W3 --runs 3"; see python3 -m bench --help
+bench: $(STAMP)
+	$(BIN)/python -m bench --az $(BIN)/az $(BENCH)
+
+bench-quick: $(STAMP)
+	$(BIN)/python -m bench --quick $(BENCH)
+
+# Random faults on both sides of many copies: make bench-faults BENCH="--seed 1 --runs 2000"
+bench-faults: $(STAMP)
+	$(BIN)/python -m bench.faults $(BENCH)
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage htmlcov
