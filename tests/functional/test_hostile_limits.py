@@ -18,7 +18,7 @@ from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content
 from emulator.auth import BasicAuth
-from emulator.faults import Answer, Fault, SetHeader
+from emulator.faults import Action, Answer, Close, Fault, Reset, SetHeader, Stall
 from emulator.http import Request, Response
 from tests.support.hostile import (
     ESCAPES,
@@ -144,3 +144,9 @@ class TestTimeLimits:
         clock.deadline = clock.now() + 0.2
         with within(2):
             clock.sleep(4)
+
+
+@pytest.mark.parametrize("action", [Reset(), Close(), Answer(503), Stall()], ids=lambda action: type(action).__name__)
+def test_target_that_fails_at_the_manifest_is_named(lab: Lab, image: content.Artifact, action: Action) -> None:
+    lab.server.faults.add(Fault(action, host=lab.target_host, method="PUT", path="/manifests/", times=None))
+    assert fails(lab).side is Side.TARGET
