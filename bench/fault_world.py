@@ -20,7 +20,7 @@ from azext_acrimport.registry.repository import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.registry.upload import UploadHabits
-from azext_acrimport.transfer import copier
+from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.copier import CopySettings, Root, Target
 from emulator import content
 from emulator.auth import BasicAuth, BearerAuth, TokenService
@@ -267,7 +267,7 @@ class World:
         """Make the copier guess, and read in stripes, as the scenario says: loopback would never give it a reason."""
         with ExitStack() as stack:
             slow = -1.0 if self.scenario.guesses else math.inf
-            stack.enter_context(mock.patch.object(copier, "_SLOW_ROUND_TRIP_SECONDS", slow))
+            stack.enter_context(mock.patch.object(tuning, "FAR_SECONDS", slow))
             stack.enter_context(mock.patch.object(download.Pace, "is_slow", self.scenario.in_stripes))
             stack.enter_context(mock.patch.object(download, "_WORTH_STRIPING_BYTES", 100_000))
             stack.enter_context(mock.patch.object(stripes, "STRIPE_BYTES", 128 * _KIB))

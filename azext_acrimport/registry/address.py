@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -85,20 +86,28 @@ def _split(url: str) -> SplitResult:
 
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine, by its name or address alone."""
-    if host == "localhost" or host.endswith(".localhost"):
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(name)
+    return address is not None and address.is_loopback
 
 
 def is_private(host: str) -> bool:
     """Whether the host is an address that only this machine or its network can reach, or this machine's name."""
     if is_loopback(host):
         return True
+    address = _address(host.rstrip("."))
+    return address is not None and not address.is_global
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The host as an address, in all the ways that systems read one: 127.1 and 0x7f000001 are 127.0.0.1."""
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return address.is_private or address.is_link_local or address.is_multicast or address.is_unspecified
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None

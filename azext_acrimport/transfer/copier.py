@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from azext_acrimport.oci.descriptor import Descriptor
@@ -25,14 +24,11 @@ from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Registry, Repository
 from azext_acrimport.registry.transport import Exchange
-from azext_acrimport.registry.upload import UploadSession
-from azext_acrimport.transfer.blob import BlobCopy, Unwanted
+from azext_acrimport.transfer.blob import Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
-    BlobAdvanced,
     BlobFinished,
     BlobsFound,
-    BlobStarted,
     ManifestFinished,
     Observer,
     TagWritten,
@@ -41,30 +37,15 @@ from azext_acrimport.transfer.events import (
 )
 from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
-from azext_acrimport.transfer.mounts import Mounts
+from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
 from azext_acrimport.transfer.survey import BATCH, Survey
+from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
-_BULK_BYTES = 4 << 20  # a blob of more is bound by bandwidth, one of less by round trips
-_BUFFER_BYTES = 256 << 10  # larger ones fall out of the processor's cache: docs/benchmarks.md
-_SMALL_BUFFER_BYTES = 64 << 10
 _FAREWELL_SECONDS = 0.7  # a run that is stopped has ended within a second
-_LANES = 8  # connections to a source that is slow on each one
-_SLOW_ROUND_TRIP_SECONDS = 0.01
-# Small blobs are bound by round trips: 16 at once fill two processors on a local network, 64 a line of 40 ms.
-_LEAST_WORKERS, _MOST_WORKERS, _WORKERS_PER_SECOND = 16, 64, 1200
-_LEAST_BULK_WORKERS, _MOST_BULK_WORKERS = 4, 8
-
-
-@dataclass(frozen=True)
-class CopySettings:
-    """How much goes on at once, at the most: connections to each registry, and of these for big blobs."""
-
-    max_connections: int = 64
-    bulk_connections: int = 8
 
 
 def copy(
@@ -103,16 +84,14 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
     def __init__(self, roots: Sequence[Root], settings: CopySettings, observe: Observer) -> None:
         self._tallies = [Tally(root) for root in roots]
         self._observe = observe
-        self._settings = settings
-        workers = min(settings.max_connections, _LEAST_WORKERS)
-        bulk_workers = min(workers, settings.bulk_connections, _LEAST_BULK_WORKERS)
+        self._tuning = Tuning(settings)
+        workers, bulk_workers = self._tuning.workers(0.0)
         self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
         self._graph = Graph()
         self._lock = threading.Lock()  # guards the graph and the tallies
-        self._buffers = threading.local()
-        self._mounts = Mounts()
-        self._filled: set[Repository] = set()  # targets where a blob was found that no manifest had told of
         self._survey = Survey()
+        self._is_bulk = len(roots) > 1
+        self._mover = BlobMover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
 
     def run(self) -> list[CopyResult | Exception]:
         for registry in self._registries():
@@ -168,7 +147,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
     def _submit_question(self, tallies: list[Tally], question: Task) -> None:
         def task() -> None:
             question()
-            self._executor.widen(*self._workers())
+            slowest = max(registry.round_trip_seconds for registry in self._registries())
+            self._executor.widen(*self._tuning.workers(slowest))
             with self._lock:
                 for tally in tallies:
                     tally.questions -= 1
@@ -195,7 +175,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _finish_existing(self, tally: Tally) -> None:
         """Everything is there already. Its type is asked for where there is but one image: nobody else looks at it."""
-        if len(self._tallies) == 1:
+        if not self._is_bulk:
             repository = tally.root.targets[0].repository.to_push()
             tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
         tally.manifests_existing += 1
@@ -225,8 +205,10 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
-        checks = node.checks_target and not node.tally.root.force and not self._is_hardly_there(node)
-        if checks and not self._is_worth_a_guess(node):
+        # Of many images, none is looked for where there is nothing yet.
+        is_idle = self._is_bulk and self._survey.is_empty(node.target)
+        checks = node.checks_target and not node.tally.root.force and not is_idle
+        if checks and not self._survey.is_worth_a_guess(node.source, node.target):
             if self._is_there(node):
                 return
             checks = False
@@ -279,87 +261,27 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
     # Move
 
     def _submit_blob(self, node: BlobNode) -> None:
-        is_big = node.blob.size > _BULK_BYTES
-        priority = Priority.BIG_BLOB if is_big else Priority.SMALL_BLOB
+        priority = Priority.BIG_BLOB if node.blob.size > BULK_BYTES else Priority.SMALL_BLOB
         self._submit(priority, node, partial(self._move, node), size=node.blob.size)
 
     def _move(self, node: BlobNode) -> None:
         """See to it that a blob is at its target."""
-        moving = self._moving(node)
         try:
             if node.failed:
                 raise Unwanted
-            if not node.mount_from and self._is_worth_a_guess(node):
-                moving.begin()
-            session, outcome = self._begin_upload(node)
-            if session:
-                self._observe(BlobStarted(node.blob.digest, node.blob.size))
-                moving.run(session)
+            self._finish_blob(node, self._mover.move(node))
         except Unwanted:
-            self._abandon(node)
-            return
-        finally:
-            moving.close()
-        if outcome is BlobOutcome.EXISTING:
-            self._filled.add(node.target)
-        self._finish_blob(node, outcome)
-
-    def _moving(self, node: BlobNode) -> BlobCopy:
-        digest = node.blob.digest
-        return BlobCopy(
-            node.source,
-            node.target,
-            node.blob,
-            buffer=self._buffer(node.blob.size),
-            advanced=lambda count: self._observe(BlobAdvanced(digest, count)),
-            lanes=self._lanes,
-            is_wanted=lambda: not node.failed,
-        )
-
-    def _abandon(self, node: BlobNode) -> None:
-        """Nobody needs the blob any more; those that counted on it find their own way."""
-        with self._lock:
-            heirs = self._graph.abandon(node)
-        for heir in heirs:
-            self._submit_blob(heir)
+            with self._lock:
+                heirs = self._graph.abandon(node)
+            for heir in heirs:
+                self._submit_blob(heir)
 
     def _send_again(self, node: ManifestNode, blob: Descriptor) -> None:
         """Send a blob that the target had and has lost."""
-        copied = BlobNode(node.source, node.target, blob, node.tally)
-        moving = self._moving(copied)
-        try:
-            with blamed_on(Side.TARGET, node.target, blob.digest):
-                session = node.target.start_upload_of_bytes()
-            moving.run(session)
-        finally:
-            moving.close()
+        self._mover.send(BlobNode(node.source, node.target, blob, node.tally))
         with self._lock:
             node.tally.blobs[BlobOutcome.COPIED] += 1
             node.tally.bytes_copied += blob.size
-
-    def _is_hardly_there(self, node: ManifestNode | BlobNode) -> bool:
-        """Whether asking the target for content is idle: of many images it has not one tag, and no blob so far."""
-        is_empty = self._survey.is_tagless(node.target) and node.target not in self._filled
-        return is_empty and len(self._tallies) > 1
-
-    def _is_worth_a_guess(self, node: ManifestNode | BlobNode) -> bool:
-        """Whether to ask the source for content before the target has said that it does not have it.
-
-        It saves a round trip where one takes long, and moves some bytes for nothing where the guess is wrong.
-        """
-        is_new = self._survey.is_tagless(node.target) and node.target not in self._filled
-        return is_new and node.source.registry.round_trip_seconds > _SLOW_ROUND_TRIP_SECONDS
-
-    def _begin_upload(self, node: BlobNode) -> tuple[UploadSession | None, BlobOutcome]:
-        """Ask for the blob to be mounted, or known, or else sent: all in one request."""
-        target, digest = node.target, node.blob.digest
-        with blamed_on(Side.TARGET, target, digest):
-            if node.mount_from and node.mount_from != target.name and self._mounts.may(target):
-                session = self._mounts.ask(target, digest, node.mount_from)
-                return session, BlobOutcome.COPIED if session else BlobOutcome.MOUNTED
-            size = 0 if self._is_hardly_there(node) else node.blob.size
-            session = self._mounts.know(target, digest, size)
-            return session, BlobOutcome.COPIED if session else BlobOutcome.EXISTING
 
     def _finish_blob(self, node: BlobNode, outcome: BlobOutcome) -> None:
         tally = node.tally
@@ -374,16 +296,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._submit_ready(ready)
 
     def _lanes(self) -> int:
-        """How many connections one big blob may use: its share of what all may."""
-        return min(_LANES, self._settings.max_connections) // max(1, self._executor.bulk_running)
-
-    def _buffer(self, size: int) -> memoryview:
-        """This thread's own buffer, of a size that fits the blob."""
-        wanted = _BUFFER_BYTES if size > _SMALL_BUFFER_BYTES else _SMALL_BUFFER_BYTES
-        buffer: memoryview | None = getattr(self._buffers, "view", None)
-        if buffer is None or len(buffer) < wanted:
-            buffer = self._buffers.view = memoryview(bytearray(wanted))
-        return buffer
+        return self._tuning.lanes(self._executor.bulk_running)
 
     # Ascend
 
@@ -420,14 +333,6 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._submit_ready(ready)
 
     # Tasks
-
-    def _workers(self) -> tuple[int, int]:
-        """How many requests to have under way, and how many big blobs among them: the longer each takes, the more."""
-        slowest = max(registry.round_trip_seconds for registry in self._registries())
-        wanted = _LEAST_WORKERS + int(slowest * _WORKERS_PER_SECOND)
-        bulk = _LEAST_BULK_WORKERS if slowest < _SLOW_ROUND_TRIP_SECONDS else _MOST_BULK_WORKERS
-        most = self._settings.max_connections
-        return min(most, wanted, _MOST_WORKERS), min(most, bulk, self._settings.bulk_connections)
 
     def _listen(self, registry: Registry) -> None:
         """Tell of waits; a registry that had too many requests gets fewer at once from then on."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.errors import Side, blamed_on
 
 BATCH = 50  # tags asked for at once over one connection
@@ -24,6 +25,7 @@ class Survey:
         self._sources: dict[tuple[Repository, str], str] = {}
         self._targets: dict[tuple[Repository, str], str | None] = {}
         self._tagless: set[Repository] = set()
+        self._filled: set[Repository] = set()
 
     def ask_source(self, source: Repository, identifiers: Sequence[str]) -> None:
         """Resolve tags of a source to digests; one that does not exist is left for :meth:`source_digest` to explain."""
@@ -75,6 +77,17 @@ class Survey:
         with blamed_on(Side.TARGET, target, identifier):
             return target.digest_of(identifier)
 
-    def is_tagless(self, target: Repository) -> bool:
-        """Whether the target repository has no tag: it is new, or an earlier copy into it was interrupted."""
-        return target in self._tagless
+    def saw_content(self, target: Repository) -> None:
+        """A blob was found at a target that no manifest had told of: there will be more."""
+        self._filled.add(target)
+
+    def is_empty(self, target: Repository) -> bool:
+        """Whether a target has no tag, nor any content so far: it is new, or holds the rest of an interrupted copy."""
+        return target in self._tagless and target not in self._filled
+
+    def is_worth_a_guess(self, source: Repository, target: Repository) -> bool:
+        """Whether to ask the source for content before the target has said that it does not have it.
+
+        It saves a round trip where one takes long, and moves some bytes for nothing where the guess is wrong.
+        """
+        return self.is_empty(target) and source.registry.round_trip_seconds > tuning.FAR_SECONDS

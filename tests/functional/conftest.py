@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from azext_acrimport.transfer import copier
+from azext_acrimport.transfer import tuning
 from emulator.http import Server
 from tests.support.lab import Lab
 
@@ -19,7 +19,7 @@ from tests.support.lab import Lab
 @pytest.fixture(autouse=True)
 def never_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask the source for nothing before the target wants it, however slow a busy machine makes loopback look."""
-    monkeypatch.setattr(copier, "_SLOW_ROUND_TRIP_SECONDS", math.inf)
+    monkeypatch.setattr(tuning, "FAR_SECONDS", math.inf)
 
 
 @pytest.fixture

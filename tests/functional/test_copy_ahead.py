@@ -13,7 +13,7 @@ import pytest
 
 from azext_acrimport.registry import download, stripes
 from azext_acrimport.registry.credentials import Password
-from azext_acrimport.transfer import copier
+from azext_acrimport.transfer import copier, tuning
 from azext_acrimport.transfer.copier import CopySettings
 from azext_acrimport.transfer.errors import CopyError, Side
 from azext_acrimport.transfer.result import Count
@@ -120,7 +120,7 @@ class TestGuesses:
 
     @pytest.fixture(autouse=True)
     def _always_guess(self, never_guess: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(copier, "_SLOW_ROUND_TRIP_SECONDS", -1.0)
+        monkeypatch.setattr(tuning, "FAR_SECONDS", -1.0)
 
     @pytest.mark.parametrize(
         "artifact",
