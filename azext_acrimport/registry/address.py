@@ -98,7 +98,7 @@ def is_private(host: str) -> bool:
     if is_loopback(host):
         return True
     address = _address(host.rstrip("."))
-    return address is not None and not address.is_global
+    return address is not None and (not address.is_global or address.is_multicast)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
