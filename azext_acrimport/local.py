@@ -26,7 +26,6 @@ from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.request import Images
 from azext_acrimport.resolve import Endpoint
 from azext_acrimport.transfer.errors import CopyCancelled
-from azext_acrimport.transfer.events import Waiting
 from azext_acrimport.transfer.result import CopyResult
 
 _FAREWELL_SECONDS = 0.7
@@ -75,9 +74,6 @@ def copy_from_here(
     reference = Reference.within(source.host, images.source)
     tally = CopyTally()
 
-    def waits(host: str, seconds: float, cause: str) -> None:
-        tally.observe(Waiting(host, seconds, cause))
-
     # One registry object for both sides lets the copier mount blobs instead of moving them.
     same = source.host == target.host and not password
     identity = signed_in_identity(cli_ctx, target.subscription)
@@ -90,12 +86,10 @@ def copy_from_here(
         _time_limit(effort.timeout_seconds, clock, transport),
         Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)),
     ):
-        to = Registry(target.host, transport=transport, credentials=identity, policy=policy, clock=clock, on_wait=waits)
+        to = Registry(target.host, transport=transport, credentials=identity, policy=policy, clock=clock)
         origin = to
         if not same:
-            origin = Registry(
-                reference.registry, transport=transport, credentials=shown, policy=policy, clock=clock, on_wait=waits
-            )
+            origin = Registry(reference.registry, transport=transport, credentials=shown, policy=policy, clock=clock)
         root = Root(
             source=origin.repository(reference.repository),
             identifier=reference.identifier,

@@ -41,6 +41,14 @@ def set_timeout(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
+def shut(sock: socket.socket) -> None:
+    """Wake up whichever thread waits for the socket."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it was closed by the peer or by its own thread
+
+
 class HttpViolation(Exception):
     """The peer sent something that is not HTTP/1.1, or more of it than we take."""
 
@@ -59,6 +67,7 @@ class Connection:
     def __init__(self, sock: socket.socket, *, timeout_seconds: float) -> None:
         self.sock = sock
         self.reused = False
+        self.aborted = False
         self._timeout_seconds = timeout_seconds
         self._recv_into = sock.recv_into
         # Of a plain socket the kernel waits for a whole buffer; TLS gives a record of 16 KiB at a time.
@@ -118,10 +127,8 @@ class Connection:
 
     def abort(self) -> None:
         """Wake up whichever thread waits for this socket."""
-        try:
-            self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it was closed by the peer or by its own thread
+        self.aborted = True
+        shut(self.sock)
 
     # What follows is for Response.
 

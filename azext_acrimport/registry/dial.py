@@ -12,12 +12,13 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, set_timeout
+from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, set_timeout, shut
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
 
 if TYPE_CHECKING:
@@ -47,43 +48,83 @@ class Dialer:  # pylint: disable=too-few-public-methods
         self._settings = settings
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
+        self._dialling: set[socket.socket] = set()
 
     def connect(self, host: str, origin: Origin) -> socket.socket:
         """A socket that is connected to the origin, ready for HTTP. ``host`` is the registry's name for errors.
 
         :raises ConnectionFailed: there is no way there.
         """
-        sock: socket.socket | None = None
-        try:
-            sock = self._dial(host, origin)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if origin.scheme == "https":
-                sock = self._tls().wrap_socket(sock, server_hostname=origin.host)
-            set_timeout(sock, self._settings.timeout_seconds)
-        except (OSError, ValueError) as ex:  # ValueError: a host name that TLS cannot take
-            if sock:
-                sock.close()
-            raise failure(host, origin, ex) from ex
+        with ExitStack() as undo:
+            try:
+                sock = self._dial(host, origin, undo)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if origin.scheme == "https":
+                    sock = self._secure(sock, origin, undo)
+                set_timeout(sock, self._settings.timeout_seconds)
+            except (OSError, ValueError) as ex:  # ValueError: a host name that TLS cannot take
+                raise failure(host, origin, ex) from ex
+            with self._lock:
+                self._dialling.discard(sock)
+            undo.pop_all()
         return sock
 
-    def _dial(self, host: str, origin: Origin) -> socket.socket:
+    def abort(self) -> None:
+        """Break off the connections that are being made, in all threads."""
+        with self._lock:
+            for sock in self._dialling:
+                shut(sock)
+
+    def _open(self, address: tuple[str, int], undo: ExitStack) -> socket.socket:
+        """Connect to an address; ``undo`` closes the socket again."""
+        refusal: OSError | None = None
+        for family, kind, protocol, _, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            self._watch(sock, undo)
+            try:
+                sock.settimeout(self._settings.connect_timeout_seconds)
+                sock.connect(place)
+                return sock
+            except OSError as ex:
+                self._drop(sock)
+                refusal = refusal or ex
+        raise refusal or OSError("the name has no address")
+
+    def _watch(self, sock: socket.socket, undo: ExitStack) -> None:
+        with self._lock:
+            self._dialling.add(sock)
+        undo.callback(self._drop, sock)
+
+    def _drop(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._dialling.discard(sock)
+        sock.close()
+
+    def _secure(self, sock: socket.socket, origin: Origin, undo: ExitStack) -> socket.socket:
+        with self._lock:
+            self._dialling.discard(sock)
+        secured = self._tls().wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
+        self._watch(secured, undo)
+        secured.do_handshake()
+        return secured
+
+    def _dial(self, host: str, origin: Origin, undo: ExitStack) -> socket.socket:
         proxy = self._proxy_for(origin)
         timeout = self._settings.connect_timeout_seconds
         if not proxy:
-            return socket.create_connection((origin.host, origin.port), timeout)
+            return self._open((origin.host, origin.port), undo)
         parts = _proxy_address(host, origin, proxy)
         if parts.scheme != "http" or not parts.hostname:
             detail = f"a proxy of the kind {parts.scheme}:// is not supported; use http://"
             raise ConnectionFailed(host, origin.authority, Reason.PROXY, detail)
         peer = f"proxy {parts.hostname}:{parts.port or 80}"
         try:
-            sock = socket.create_connection((parts.hostname, parts.port or 80), timeout)
+            sock = self._open((parts.hostname, parts.port or 80), undo)
         except OSError as ex:
             raise ConnectionFailed(host, peer, Reason.PROXY, _detail(ex)) from ex
         try:
             _tunnel(sock, origin, _proxy_authorization(parts.username, parts.password), timeout)
         except (OSError, HttpViolation) as ex:
-            sock.close()
             raise ConnectionFailed(host, peer, Reason.PROXY, f"no way to {origin.authority}: {ex}") from ex
         return sock
 

@@ -57,6 +57,7 @@ class Transport:
             busy = list(self._busy)
         for connection in busy:
             connection.abort()
+        self._dialer.abort()
 
     def request(  # pylint: disable=too-many-positional-arguments
         self, host: str, origin: Origin, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
@@ -208,7 +209,7 @@ class Exchange:
 
     def was_stale(self, ex: ConnectionFailed) -> bool:
         """Whether the failure only says that a kept-alive connection had been closed by the peer meanwhile."""
-        return self._connection.reused and ex.reason is Reason.BROKEN and not self._transport.aborted
+        return self._connection.reused and ex.reason is Reason.BROKEN and not self._connection.aborted
 
     def close(self) -> None:
         """Drop the connection."""

@@ -45,7 +45,7 @@ from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
-_FAREWELL_SECONDS = 0.7  # a run that is stopped has ended within a second
+_FAREWELL_SECONDS, _LAST_SECONDS = 0.7, 0.2  # a run that is stopped has ended within a second
 
 
 def copy(
@@ -105,9 +105,9 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             self._executor.stop(_FAREWELL_SECONDS)  # workers cancel their uploads meanwhile
             for registry in self._registries():
                 registry.stop()
+            self._executor.stop(_LAST_SECONDS)  # what hangs in a look-up of a name is left behind
             raise
-        finally:
-            self._executor.stop()
+        self._executor.stop()
         return [self._outcome(tally) for tally in self._tallies]
 
     @staticmethod
