@@ -15,7 +15,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
-from azext_acrimport._validators import validate_effort, validate_source_credentials
+from azext_acrimport._validators import validate_connections, validate_effort, validate_source_credentials
 from azext_acrimport.plan import Via
 
 REGISTRY_TYPE = "Microsoft.ContainerRegistry/registries"
@@ -108,4 +108,11 @@ def _load_effort(self: Any) -> None:
             "timeout",
             help="Time limit of the whole copy: seconds, or a number with s, m or h, such as `15m`. What has been "
             "copied by then is not copied again by the next run. Default: no limit.",
+        )
+        c.argument(
+            "max_connections",
+            type=int,
+            help="The most connections to each registry, for a line that is shared with others. Default: as many as "
+            "help, 64 at the most.",
+            validator=validate_connections,
         )

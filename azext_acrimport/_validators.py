@@ -15,6 +15,7 @@ from azext_acrimport.plan import Via
 
 USERNAME_VARIABLE = "ACRX_SOURCE_USERNAME"
 PASSWORD_VARIABLE = "ACRX_SOURCE_PASSWORD"
+MAX_CONNECTIONS = 64
 MAX_RETRIES = 100
 MAX_TIMEOUT_HOURS = 720
 
@@ -56,6 +57,16 @@ def validate_effort(namespace: Any) -> None:
                 f"or 2h; more than 0, and {MAX_TIMEOUT_HOURS}h at most."
             )
         namespace.timeout = seconds
+
+
+def validate_connections(namespace: Any) -> None:
+    """``--max-connections`` is a number of connections."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    if namespace.max_connections is not None and not 1 <= namespace.max_connections <= MAX_CONNECTIONS:
+        raise InvalidArgumentValueError(
+            f"--max-connections is {namespace.max_connections}: give a number from 1 to {MAX_CONNECTIONS}."
+        )
 
 
 def seconds_of(text: str) -> float | None:

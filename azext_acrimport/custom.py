@@ -62,6 +62,7 @@ def import_image(
     via: str | None = None,
     retries: int = 5,
     timeout: float | None = None,
+    max_connections: int | None = None,
 ) -> dict[str, Any] | None:
     """Import an image by the route that the registries' network settings allow."""
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
@@ -84,7 +85,7 @@ def import_image(
             images,
             source_registry_username,
             source_registry_password,
-            Effort(retries, timeout),
+            Effort(retries, timeout, max_connections),
         )
 
         _warn_of_doubled_names(order)

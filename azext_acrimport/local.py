@@ -33,10 +33,14 @@ _FAREWELL_SECONDS = 0.7
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a copy goes on where it does not get through: further tries of each request, and seconds in all."""
+    """How long a copy goes on where it does not get through, and how much goes on at once.
+
+    That is further tries of each request, seconds in all, and connections to each registry.
+    """
 
     retries: int
     timeout_seconds: float | None = None
+    max_connections: int | None = None
 
 
 def source_credentials(
@@ -69,7 +73,7 @@ def copy_from_here(
     :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end.
     """
     from azext_acrimport.registry.repository import Registry
-    from azext_acrimport.transfer.copier import Root, Target, copy
+    from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy
 
     reference = Reference.within(source.host, images.source)
     tally = CopyTally()
@@ -96,7 +100,8 @@ def copy_from_here(
             targets=tuple(Target(to.repository(name), tags) for name, tags in images.targets.items()),
             force=images.force,
         )
-        return copy([root], observe=tally.observe)[0]
+        settings = CopySettings(max_connections=effort.max_connections) if effort.max_connections else None
+        return copy([root], settings=settings, observe=tally.observe)[0]
 
 
 @contextmanager

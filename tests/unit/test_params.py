@@ -20,6 +20,7 @@ from azext_acrimport import COMMAND_LOADER_CLS
 from azext_acrimport._validators import (
     check_arguments,
     seconds_of,
+    validate_connections,
     validate_effort,
     validate_source_credentials,
     via_of,
@@ -53,6 +54,7 @@ OPTIONS = {
     "resource_group_name": {"--resource-group", "-g"},
     "via": {"--via"},
     "retries": {"--retries"},
+    "max_connections": {"--max-connections"},
     "timeout": {"--timeout"},
 }
 
@@ -195,3 +197,14 @@ def test_names_are_checked_before_azure_is_asked() -> None:
         check_arguments("app:v1", None, [], [])
     with pytest.raises(InvalidRequest, match="--image"):
         check_arguments("app:v1", "src", ["Copy:v1"], [])
+
+
+@pytest.mark.parametrize("connections", [None, 1, 64])
+def test_connections_within_reason(connections: int | None) -> None:
+    validate_connections(SimpleNamespace(max_connections=connections))
+
+
+@pytest.mark.parametrize("connections", [0, -1, 65])
+def test_connections_out_of_reason(connections: int) -> None:
+    with pytest.raises(InvalidArgumentValueError, match="--max-connections"):
+        validate_connections(SimpleNamespace(max_connections=connections))
