@@ -77,12 +77,11 @@ def import_image(
         target = find_target(directory, name, resource_group_name)
         source, image = find_source(directory, given, around[0].acr_suffix)
         around[0] = _surroundings(around[0], directory, target, source, given.has_credentials)
-        images = Images.of(image, target_tags or [], repository or [], force=force)
         order = Order(
             cmd.cli_ctx,
             target,
             source,
-            images,
+            Images.of(image, target_tags or [], repository or [], force=force),
             source_registry_username,
             source_registry_password,
             Effort(retries, timeout, max_connections),

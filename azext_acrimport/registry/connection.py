@@ -61,7 +61,7 @@ class Truncated(ConnectionError):
     """The peer closed the connection before its message was complete."""
 
 
-class Connection:
+class Connection:  # pylint: disable=too-many-instance-attributes
     """A socket that speaks HTTP/1.1. Not safe for several threads at once."""
 
     def __init__(self, sock: socket.socket, *, timeout_seconds: float) -> None:

@@ -130,7 +130,14 @@ def test_without_a_time_limit_there_is_none() -> None:
 @pytest.mark.parametrize("seconds", [None, 90.0])
 def test_both_registries_get_the_same_effort(monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(copier, "copy", lambda roots, observe: seen.extend(roots) or [COPIED])
+    asked: list[Any] = []
+
+    def copy(roots: Any, *, settings: Any, observe: Any) -> list[Any]:
+        seen.extend(roots)
+        asked.append(settings)
+        return [COPIED]
+
+    monkeypatch.setattr(copier, "copy", copy)
     monkeypatch.setattr(local, "saved_credentials", lambda host, repository: None)
     cli_ctx = SimpleNamespace(
         only_show_errors=True,
@@ -146,9 +153,10 @@ def test_both_registries_get_the_same_effort(monkeypatch: pytest.MonkeyPatch, se
         images=images,
         username=None,
         password=None,
-        effort=local.Effort(7, seconds),
+        effort=local.Effort(7, seconds, 3),
     )
 
+    assert [settings.max_connections for settings in asked] == [3]
     (root,) = seen
     clients = [root.source.registry.client, root.targets[0].repository.registry.client]
     assert [client.policy.retries for client in clients] == [7, 7]
