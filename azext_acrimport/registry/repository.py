@@ -126,7 +126,17 @@ class Repository:
         """The digests of several manifests, asked for at once; None for those that do not exist.
 
         What is not in it must be asked for by :meth:`digest_of`.
+
+        :raises RegistryFailure: the registry does not tell.
         """
+        found = self._digests_at_once(identifiers)
+        if found or not identifiers:
+            return found
+        # It may want authorization first, which one question on its own brings about.
+        first, *others = identifiers
+        return {first: self.digest_of(first), **self._digests_at_once(others)}
+
+    def _digests_at_once(self, identifiers: Sequence[str]) -> dict[str, str | None]:
         paths = [self._path("manifests", each) for each in identifiers]
         answers = self.registry.client.ask_all(paths, scope=self.scope, headers={"Accept": ACCEPT})
         found: dict[str, str | None] = {}
