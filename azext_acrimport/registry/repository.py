@@ -129,12 +129,12 @@ class Repository:
 
         :raises RegistryFailure: the registry does not tell.
         """
-        found = self._digests_at_once(identifiers)
+        found = self._digests_at_once(identifiers) if identifiers else {}
         if found or not identifiers:
             return found
         # It may want authorization first, which one question on its own brings about.
         first, *others = identifiers
-        return {first: self.digest_of(first), **self._digests_at_once(others)}
+        return {first: self.digest_of(first), **(self._digests_at_once(others) if others else {})}
 
     def _digests_at_once(self, identifiers: Sequence[str]) -> dict[str, str | None]:
         paths = [self._path("manifests", each) for each in identifiers]

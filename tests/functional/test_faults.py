@@ -332,7 +332,9 @@ def test_two_copies_of_the_same_image_at_once(lab: Lab) -> None:
 
     def run() -> None:
         mine = Lab.__new__(Lab)
-        mine.__dict__.update(lab.__dict__, transport=transport())
+        another = transport()
+        lab._transports.insert(0, another)  # to be closed with the others
+        mine.__dict__.update(lab.__dict__, _transports=[another])
         try:
             copy([mine.root()])
         except CopyError as ex:

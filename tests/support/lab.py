@@ -56,6 +56,7 @@ class Lab:
         self.server = server
         self.clock = FastClock()
         self.policy = RetryPolicy(retries=3)
+        self._transports: list[Transport] = []
         self.transport = transport()
         self.source_app = RegistryApp()
         self.target_app = RegistryApp()
@@ -120,8 +121,17 @@ class Lab:
     def asked(self, host: str, method: str | None = None, path: str = "") -> list[LogEntry]:
         return self.server.log.matching(host=host, method=method, path=path)
 
+    @property
+    def transport(self) -> Transport:
+        return self._transports[-1]
+
+    @transport.setter
+    def transport(self, another: Transport) -> None:
+        self._transports.append(another)
+
     def close(self) -> None:
-        self.transport.close()
+        for each in self._transports:
+            each.close()
 
 
 def transport(**settings: Any) -> Transport:
