@@ -61,9 +61,7 @@ class Version:
         numbers = [int(each) for each in found["numbers"].split(".")]
         return Version(_padded(numbers), _identifiers(found["prerelease"]), found["build"] or "", len(numbers))
 
-    def __lt__(self, other: object) -> bool:
-        if not isinstance(other, Version):
-            return NotImplemented
+    def __lt__(self, other: Version) -> bool:
         return self.precedence < other.precedence
 
     @property

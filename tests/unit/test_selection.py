@@ -81,6 +81,7 @@ def test_a_name_that_only_looks_like_a_referrer_is_a_tag() -> None:
         ({"patterns": [""]}, "--tags ''"),
         ({"patterns": ["[ab"]}, "--tags '[ab'"),
         ({"patterns": ["[]"]}, "--tags '[]'"),
+        ({"patterns": ["[ac-b]"]}, "--tags '[ac-b]'"),
         ({"patterns": ["*" * 257]}, "--tags"),
         ({"all_tags": True, "exclude": ["^x"]}, "--exclude-tags '^x'"),
     ],
