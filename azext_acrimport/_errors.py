@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice
+from azext_acrimport.expansion import NothingChosen
+from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice, missing_advice
 from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import OciError
@@ -124,6 +125,9 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
     ),
     RouteRefused: _route_refused,
     RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
+    NothingChosen: lambda ex, around: Shown(
+        "ResourceNotFoundError", _sentence(str(ex)), missing_advice(around.acr_name(ex.host), ex.host, ex.repository)
+    ),
     ServiceFailure: _service_failure,
 }
 _OURS: tuple[type[Exception], ...] = (*_EXPLANATIONS, OciError, InvalidRequest)

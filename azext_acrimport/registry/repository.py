@@ -190,6 +190,21 @@ class Repository:
         Source: OCI distribution specification, "Listing Tags"; registries differ in ``Link``, so it is followed as
         it is sent.
         """
+        pages = self._tag_pages()
+        try:
+            first = next(pages, [])
+        except RegistryError as ex:
+            if ex.status not in (401, 403):
+                raise
+            # ACR may want a right of its own: https://learn.microsoft.com/azure/container-registry/
+            # container-registry-token-based-repository-permissions ("metadata/read")
+            pages = replace(self, actions=f"{self.actions},metadata_read")._tag_pages()
+            first = next(pages, [])
+        yield from first
+        for page in pages:
+            yield from page
+
+    def _tag_pages(self) -> Iterator[list[str]]:
         path = f"/v2/{self.name}/tags/list?n=1000"
         seen: set[str] = set()
         while path not in seen and len(seen) < _MAX_TAG_PAGES:
@@ -197,7 +212,7 @@ class Repository:
             answer = self._call("GET", path, expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
             if answer.status == 404:
                 return
-            yield from _tags_of(answer, self.registry.host)
+            yield _tags_of(answer, self.registry.host)
             link = _NEXT.search(answer.headers.get("link", ""))
             if not link:
                 return
