@@ -8,6 +8,8 @@
 OciError
 ├── InvalidReference    a name that is not ``registry/repository[:tag][@digest]``
 ├── InvalidDigest       a digest that is malformed or of an algorithm we cannot check
+├── InvalidPlatform     a name that is not ``os/architecture[/variant][:os.version]``
+├── UnknownPlatform     an image is not there for a platform that was asked for
 └── InvalidManifest     a document that does not describe content we can copy
     └── UnsupportedManifest     Docker schema 1: signed, and without digests of its own parts
 """
@@ -23,6 +25,14 @@ class InvalidReference(OciError):
 
 class InvalidDigest(OciError):
     """A digest is malformed, or of an algorithm other than sha256 and sha512."""
+
+
+class InvalidPlatform(OciError):
+    """A name is not ``os/architecture[/variant][:os.version]``."""
+
+
+class UnknownPlatform(OciError):
+    """An image is not there for a platform that was asked for."""
 
 
 class InvalidManifest(OciError):
