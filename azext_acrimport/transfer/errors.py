@@ -62,6 +62,10 @@ class TagExists(Exception):
         )
 
 
+class ReferrerTagExists(TagExists):
+    """A tag of cosign's names something else at the target. The image's own tags have not been written."""
+
+
 class CopyCancelled(Exception):
     """The copy was stopped from outside before it was complete."""
 
