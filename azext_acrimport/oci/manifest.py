@@ -30,7 +30,7 @@ MAX_CHILDREN = 10_000  # bounds what a hostile index makes us do; real ones have
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest:  # pylint: disable=too-many-instance-attributes
     """A manifest or an index: its bytes, their media type and what they refer to.
 
     ``manifests`` are the children of an index, ``blobs`` the config and layers of an image or the blobs of an

@@ -18,9 +18,8 @@ from typing import Any
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidPlatform
 
-_TEXT = re.compile(
-    r"(?P<os>[a-z0-9_.-]+)/(?P<architecture>[a-z0-9_.-]+)(?:/(?P<variant>[a-z0-9_.-]+))?(?::(?P<version>[a-z0-9_.-]+))?\Z"
-)
+_WORD = "[a-z0-9_.-]+"
+_TEXT = re.compile(rf"(?P<os>{_WORD})/(?P<architecture>{_WORD})(?:/(?P<variant>{_WORD}))?(?::(?P<version>{_WORD}))?\Z")
 # Other names of the same, as containerd reads them (platforms/database.go); so do docker and every client above it.
 _OS = {"macos": "darwin"}
 _ARCHITECTURES = {
@@ -35,7 +34,6 @@ _PLAIN_VARIANTS = {  # the variant that an architecture means without one
     "amd64": frozenset({"v1"}),
     "arm64": frozenset({"8", "v8", "v8.0"}),
 }
-_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Platform:
     @property
     def is_unknown(self) -> bool:
         """Whether it stands for what does not run at all, such as BuildKit's attestations in an index."""
-        return self.os == _UNKNOWN or self.architecture == _UNKNOWN
+        return "unknown" in (self.os, self.architecture)
 
     @property
     def normalized(self) -> Platform:

@@ -206,7 +206,7 @@ class Repository:
     def referrers(self, digest: str) -> list[Descriptor] | None:
         """What refers to the manifest with this digest; None where the registry does not list that.
 
-        It is asked for all types, as some registries know the type of some only: https://github.com/Azure/acr/issues/784
+        It is asked for all types: some registries do not know that of each, https://github.com/Azure/acr/issues/784.
         Source: OCI distribution specification, "Listing Referrers".
 
         :raises RegistryFailure: it cannot be had.

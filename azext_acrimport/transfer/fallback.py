@@ -21,7 +21,7 @@ from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.errors import Side, blamed_on
 
 
-class FallbackLists:
+class FallbackLists:  # pylint: disable=too-few-public-methods
     """Keeps these lists at the targets of a run. Safe for several threads."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ class _Gathering:
     pending: int = 0
 
 
-class Gatherer:
+class Gatherer:  # pylint: disable=too-few-public-methods
     """Finds what refers to images, and wants it at their targets. ``lock`` guards the graph and the tallies."""
 
     def __init__(

@@ -14,7 +14,7 @@ from functools import partial
 from azext_acrimport.transfer.executor import Task
 
 
-class Limiter:
+class Limiter:  # pylint: disable=too-few-public-methods
     """Hands tasks on to be run, ``most`` at a time; the others wait for their turn without keeping a thread."""
 
     def __init__(self, most: int, submit: Callable[[Task], None]) -> None:
