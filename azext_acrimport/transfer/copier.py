@@ -316,7 +316,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             self._finish_blob(node, self._mover.move(node))
         except Unwanted:
             with self._lock:
-                heirs = self._graph.abandon(node)
+                # Meanwhile another image may have come to wait for it.
+                heirs = self._graph.abandon(node) if node.failed else [node]
             for heir in heirs:
                 self._submit_blob(heir)
 
@@ -350,8 +351,10 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _ascend(self, node: ManifestNode) -> None:
         """Put a manifest whose children are all there, under its tags or its digest."""
+        with self._lock:
+            is_dropped = node.failed
         manifest = node.manifest
-        if node.failed or manifest is None:  # there is none where it turned out to be there already
+        if is_dropped or manifest is None:  # there is none where it turned out to be there already
             return
         if node.gathers:
             self._fallback_lists.note(node.target, node.listed)

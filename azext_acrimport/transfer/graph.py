@@ -159,7 +159,7 @@ class Graph:
         """Want the root's manifest at the target; None when it is on its way there and will be waited for."""
         tally.waiting_for += 1
         key = _key(target.repository, _root_name(tally.digest, target.tags))
-        known = self._manifests.get(key)
+        known = self._known(key)
         if known and not known.done:
             known.roots.append(tally)
             return None
@@ -203,8 +203,10 @@ class Graph:
     def _gather(
         self, gathering: ManifestNode, node: ManifestNode, name: str, after: ManifestNode | None
     ) -> tuple[ManifestNode, bool]:
-        known = self._manifests.setdefault(_key(gathering.target, name), node)
+        key = _key(gathering.target, name)
+        known = self._known(key) or node
         if known is node:
+            self._manifests[key] = node
             node.name, node.held, node.waiting_for = name, True, 1
             if after and not after.done:
                 _wait(node, after)
@@ -221,7 +223,7 @@ class Graph:
             raise InvalidManifest(f"indexes are nested more than {MAX_DEPTH} deep")
         self._count(parent.tally)
         key = _key(parent.target, child.digest)
-        node = self._manifests.get(key)
+        node = self._known(key)
         if node is None:
             node = ManifestNode(parent.source, parent.target, child.digest, parent.tally, parent.depth + 1)
             self._manifests[key] = node
@@ -284,6 +286,11 @@ class Graph:
             self._by_registry[follower.target.registry.host, follower.blob.digest] = follower
             follower.followers = followers[1:]
         return followers[:1]
+
+    def _known(self, key: _Key) -> ManifestNode | None:
+        """The node of a manifest; one that nobody waited for any more was dropped on its way, and does not count."""
+        node = self._manifests.get(key)
+        return None if node is None or (node.failed and not node.done) else node
 
     def _forget(self, node: ManifestNode) -> None:
         """Let a manifest that failed be tried anew for the next image that wants it."""
