@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 
 from emulator.content import OCI_INDEX, OCI_MANIFEST, PLATFORMS, Artifact, artifact, describe, image
-from emulator.store import Repository
 
 NOTATION_TYPE = "application/vnd.cncf.notary.signature"
 SBOM_TYPE = "application/vnd.contoso.sbom.v1+json"
@@ -49,9 +48,13 @@ def cosign_tag(subject: Artifact, kind: str = "sig") -> str:
     return f"{subject.digest.replace(':', '-')}.{kind}"
 
 
-def list_by_tag(repository: Repository, subject: Artifact, *referrers: Artifact) -> str:
-    """Put an index of these referrers under the tag that clients look at where a registry lists none; the tag."""
-    tag = subject.digest.replace(":", "-")
+def list_tag(subject: Artifact) -> str:
+    """The tag under which clients look for the referrers of an image where the registry lists none."""
+    return subject.digest.replace(":", "-")
+
+
+def listing(*referrers: Artifact) -> Artifact:
+    """The index that they look for there. It does not bring the referrers with it."""
     listed = [
         {
             **each.descriptor(),
@@ -61,8 +64,7 @@ def list_by_tag(repository: Repository, subject: Artifact, *referrers: Artifact)
         for each in referrers
     ]
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
-    repository.add_manifest(json.dumps(index).encode(), OCI_INDEX, tags=[tag])
-    return tag
+    return Artifact(json.dumps(index, separators=(",", ":")).encode(), OCI_INDEX)
 
 
 def attested(seed: object = "attested", *, platforms: Sequence[str] = PLATFORMS) -> Artifact:

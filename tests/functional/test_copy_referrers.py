@@ -60,18 +60,22 @@ def attach(lab: Lab) -> None:
     COSIGN.put(held, COSIGN_TAG)
     CHILD_ATTESTATION.put(held, CHILD_TAG)
     if not lab.source_app.behaviour.referrers:
-        signing.list_by_tag(held, IMAGE, SIGNATURE, SBOM)
-        signing.list_by_tag(held, SBOM, SBOM_SIGNATURE)
-        signing.list_by_tag(held, CHILD, CHILD_SBOM)
+        list_by_tag(held, IMAGE, SIGNATURE, SBOM)
+        list_by_tag(held, SBOM, SBOM_SIGNATURE)
+        list_by_tag(held, CHILD, CHILD_SBOM)
 
 
 def bring(lab: Lab, wanted: ReferrerFilter = ALL, *targets: tuple[str, tuple[str, ...]], **options: Any) -> CopyResult:
     return copy([replace(lab.root("v1", *targets), referrers=wanted, **options)], observe=lab.events.append)[0]
 
 
+def list_by_tag(held: Repository, subject: Artifact, *referrers: Artifact) -> None:
+    signing.listing(*referrers).put(held, signing.list_tag(subject))
+
+
 def listed(held: Repository, subject: Artifact) -> list[dict[str, Any]]:
     """What the index under the subject's tag lists."""
-    index = held.manifest(subject.digest.replace(":", "-"))
+    index = held.manifest(signing.list_tag(subject))
     return [] if index is None else index.json["manifests"]
 
 
@@ -232,7 +236,7 @@ class TestTargetWithoutApi:
     def test_what_others_have_listed_stays(self, lab: Lab) -> None:
         theirs = signing.signature(IMAGE, "theirs")
         theirs.put(target_of(lab))
-        signing.list_by_tag(target_of(lab), IMAGE, theirs)
+        list_by_tag(target_of(lab), IMAGE, theirs)
         before = listed(target_of(lab), IMAGE)
         bring(lab)
         after = listed(target_of(lab), IMAGE)
@@ -250,7 +254,7 @@ class TestTargetWithoutApi:
         assert {item["digest"] for item in listed(target_of(lab), IMAGE)} == {SIGNATURE.digest, SBOM.digest}
 
     def test_tag_that_names_no_list_is_an_error_at_the_target(self, lab: Lab) -> None:
-        content.image("odd").put(target_of(lab), IMAGE.digest.replace(":", "-"))
+        content.image("odd").put(target_of(lab), signing.list_tag(IMAGE))
         with pytest.raises(CopyError) as raised:
             bring(lab)
         assert raised.value.side is Side.TARGET
@@ -283,7 +287,7 @@ class TestSource:
     def test_list_that_is_refused_is_looked_for_under_the_tag(self, lab: Lab, status: int) -> None:
         lab.put(IMAGE)
         SIGNATURE.put(source_of(lab))
-        signing.list_by_tag(source_of(lab), IMAGE, SIGNATURE)
+        list_by_tag(source_of(lab), IMAGE, SIGNATURE)
         lab.server.faults.add(Fault(Answer(status), host=lab.source_host, path="/referrers/", times=None))
         assert bring(lab).referrers == 1
 
@@ -327,7 +331,7 @@ class TestSource:
         lab.behave(lab.source_app, referrers=False)
         lab.put(IMAGE)
         SBOM.put(source_of(lab))
-        signing.list_by_tag(source_of(lab), IMAGE, SIGNATURE, SBOM)
+        list_by_tag(source_of(lab), IMAGE, SIGNATURE, SBOM)
         assert bring(lab).referrers == 1
 
     def test_manifest_that_the_registry_lists_and_does_not_have_is_an_error(self, lab: Lab) -> None:
@@ -346,7 +350,7 @@ class TestHostileSource:
         stranger, unrelated = signing.signature(content.image("else")), content.artifact("unrelated")
         for each in (stranger, unrelated, SIGNATURE):
             each.put(source_of(lab))
-        signing.list_by_tag(source_of(lab), IMAGE, stranger, unrelated, SIGNATURE)
+        list_by_tag(source_of(lab), IMAGE, stranger, unrelated, SIGNATURE)
         assert bring(lab).referrers == 1
         assert stranger.digest not in target_of(lab).manifests
         assert unrelated.digest not in target_of(lab).manifests
@@ -355,11 +359,8 @@ class TestHostileSource:
         lab.behave(lab.source_app, referrers=False)
         lab.put(IMAGE)
         SIGNATURE.put(source_of(lab))
-        tag = signing.list_by_tag(source_of(lab), IMAGE, SIGNATURE)
-        index = source_of(lab).manifest(tag)
-        assert index is not None
-        lie = index.content.replace(signing.NOTATION_TYPE.encode(), signing.SBOM_TYPE.encode())
-        source_of(lab).add_manifest(lie, index.media_type, tags=[tag])
+        lie = signing.listing(SIGNATURE).manifest.replace(signing.NOTATION_TYPE.encode(), signing.SBOM_TYPE.encode())
+        source_of(lab).add_manifest(lie, content.OCI_INDEX, tags=[signing.list_tag(IMAGE)])
         assert bring(lab, ReferrerFilter((signing.SBOM_TYPE,))).referrers == 0
 
     def test_cosign_tags_that_name_each_other(self, lab: Lab) -> None:
