@@ -20,7 +20,7 @@ from azext_acrimport.plan import Obstacle, RouteRefused
 from azext_acrimport.refusals import Kind
 from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import RegistryMissing
-from azext_acrimport.transfer.errors import CopyCancelled, CopyError, TagExists
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, ReferrerTagExists, TagExists
 
 
 @contextmanager
@@ -51,6 +51,11 @@ def shown_as(ex: Exception, around: Surroundings) -> Shown:
 def _tag_exists(text: str) -> Shown:
     advice = "Add --force to overwrite it, or choose another name with --image."
     return Shown("BadRequestError", f"Nothing was imported: {text}.", (advice,))
+
+
+def _referrer_tag_exists(ex: ReferrerTagExists, _: Surroundings) -> Shown:
+    advice = "Add --force to overwrite it, or leave --referrers out to import the image alone."
+    return Shown("BadRequestError", f"The image was not tagged: {ex}.", (advice,))
 
 
 def _route_refused(ex: RouteRefused, _: Surroundings) -> Shown:
@@ -119,6 +124,7 @@ _SERVICE_KINDS = {
 
 _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
     CopyError: explain_copy_error,
+    ReferrerTagExists: _referrer_tag_exists,
     TagExists: lambda ex, around: _tag_exists(str(ex)),
     CopyCancelled: lambda ex, around: Shown(
         "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
-from azext_acrimport.oci.errors import OciError, UnsupportedManifest
+from azext_acrimport.oci.errors import OciError, UnknownPlatform, UnsupportedManifest
 from azext_acrimport.registry.errors import ConnectionFailed, OutOfTime, Reason, RegistryError, RegistryFailure
 from azext_acrimport.transfer.errors import CopyError, Side
 
@@ -214,6 +214,11 @@ _OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (
         UnsupportedManifest,
         "ValidationError",
         ("Pull the image with an old client, push it again to convert it, and import the result.",),
+    ),
+    (
+        UnknownPlatform,
+        "InvalidArgumentValueError",
+        ("Name one of those with --platform, or leave --platform out to import what there is.",),
     ),
     (OciError, "ValidationError", ()),
     (
