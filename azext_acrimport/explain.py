@@ -179,7 +179,7 @@ def _unknown_advice(side: Side, name: str) -> tuple[str, ...]:
 
 def _named(ex: CopyError) -> str:
     separator = "@" if ":" in ex.subject else ":"
-    return f"{ex.side.value} {ex.registry}/{ex.repository}" + (f"{separator}{ex.subject}" if ex.subject else "")
+    return f"{ex.side.value} {ex.place}" + (f"{separator}{ex.subject}" if ex.subject else "")
 
 
 def _verb(side: Side) -> str:

@@ -19,6 +19,7 @@ from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
+from azext_acrimport.transfer.source import Source
 
 MAX_DEPTH = 8  # indexes in indexes; real ones go two deep
 MAX_NODES = 100_000  # manifests and blobs below one root: bounds what a hostile index makes us do
@@ -36,7 +37,7 @@ class Target:
 class Root:
     """An image to copy: the manifest ``identifier`` (a tag or digest) of the source with all that is below it."""
 
-    source: Repository
+    source: Source
     identifier: str
     targets: tuple[Target, ...]
     force: bool = False
@@ -79,7 +80,7 @@ class Tally:  # pylint: disable=too-many-instance-attributes
 class BlobNode:  # pylint: disable=too-many-instance-attributes
     """A blob that is to be in a target repository."""
 
-    source: Repository
+    source: Source
     target: Repository
     blob: Descriptor
     tally: Tally
@@ -98,7 +99,7 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
 class ManifestNode:  # pylint: disable=too-many-instance-attributes
     """A manifest that is to be in a target repository, after everything that it refers to."""
 
-    source: Repository
+    source: Source
     target: Repository
     digest: str
     tally: Tally
