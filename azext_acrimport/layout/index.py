@@ -12,7 +12,7 @@ name beside the tag (https://github.com/containerd/containerd/blob/v2.0.0/core/i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,9 @@ def read_index(content: bytes) -> tuple[Image, ...]:
         fields = json.loads(content)
     except (ValueError, RecursionError) as ex:
         raise InvalidManifest("index.json is not JSON") from ex
-    # docker 25.0 wrote null for no images: https://github.com/moby/moby/issues/47210
-    listed = (fields.get("manifests") or []) if isinstance(fields, dict) else None
+    listed = fields.get("manifests") if isinstance(fields, dict) else 0
+    if listed is None:
+        return ()  # docker 25.0 wrote no list for no images: https://github.com/moby/moby/issues/47210
     if not isinstance(listed, list) or len(listed) > MAX_CHILDREN:
         raise InvalidManifest("index.json is not an index of images")
     images = (Image(Descriptor.parse(each), _names(each.get("annotations"))) for each in listed)
@@ -68,20 +69,25 @@ def read_index(content: bytes) -> tuple[Image, ...]:
 
 
 def matching(images: Sequence[Image], name: str) -> list[Image]:
-    """The images of this name, each digest once: by the name as it is given, else by its end, else by its tag.
+    """The images of this name: by the name as it is given, else by its end, else by its tag.
 
     Without a name, those that are meant by it: all that have one, else all.
     """
     if not name:
-        return _distinct([image for image in images if image.names] or images)
+        return [image for image in images if image.names] or list(images)
     for found in (
         [image for image in images if name in image.names],
         [image for image in images if any(each.endswith(f"/{name}") for each in image.names)],
         [image for image in images if image.tag == name],
     ):
         if found:
-            return _distinct(found)
+            return found
     return []
+
+
+def distinct(images: Sequence[Image]) -> list[Image]:
+    """The first image of each digest."""
+    return list({image.descriptor.digest: image for image in reversed(images)}.values())[::-1]
 
 
 def listing(images: Sequence[Image]) -> str:
@@ -102,8 +108,10 @@ def _names(annotations: Any) -> tuple[str, ...]:
 
 
 def _tag_of(name: str) -> str:
-    last = name.rpartition("/")[2]
-    tag = last.partition(":")[2] if ":" in last or last != name else last
+    last = name.partition("@")[0].rpartition("/")[2]
+    _, colon, tag = last.partition(":")
+    if not colon and last == name:
+        tag = name  # it stands alone
     try:
         return check_tag(tag)
     except InvalidReference:
@@ -118,7 +126,3 @@ def _without_registry(name: str) -> str:
     except InvalidReference:
         return ""
     return f"{repository}:{tag}" if tag else ""
-
-
-def _distinct(images: Iterable[Image]) -> list[Image]:
-    return list({image.descriptor.digest: image for image in reversed(list(images))}.values())[::-1]

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from azext_acrimport.layout.errors import Fault, LayoutError
-from azext_acrimport.layout.index import Image, listing, matching
+from azext_acrimport.layout.index import distinct, listing, matching
+from azext_acrimport.layout.reader import LayoutReader
 from azext_acrimport.layout.reference import LayoutReference
-from azext_acrimport.layout.store import Layout, LayoutReader
+from azext_acrimport.layout.store import Layout
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest, printable
-from azext_acrimport.oci.errors import InvalidManifest, OciError
-from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
-from azext_acrimport.registry.errors import ContentMismatch
+from azext_acrimport.oci.digest import is_digest, printable
+from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.retry import Clock
 
 
@@ -50,7 +49,7 @@ class LayoutRepository:
                 return None
             content.close()
             return identifier
-        found = matching(self.registry.images(), identifier)
+        found = distinct(matching(self.registry.images(), identifier))
         if len(found) > 1:
             several = f"several images are called {printable(identifier)}" if identifier else "there are several images"
             raise LayoutError(self.registry.host, Fault.SEVERAL_IMAGES, f"{several}: {listing(found)}")
@@ -62,7 +61,7 @@ class LayoutRepository:
         :raises LayoutError: the layout cannot be read.
         """
         images = self.registry.images()
-        found = {each: matching(images, each) for each in identifiers}
+        found = {each: distinct(matching(images, each)) for each in identifiers}
         return {each: some[0].descriptor.digest for each, some in found.items() if len(some) == 1}
 
     def manifest(self, identifier: str) -> Manifest:
@@ -75,7 +74,7 @@ class LayoutRepository:
         digest = self.digest_of(identifier)
         if digest is None and not is_digest(identifier):
             raise self._no_such_image(identifier)
-        return self._read_manifest(digest or identifier)
+        return self.registry.manifest(digest or identifier)
 
     def tags(self) -> Iterator[str]:
         """The tags of its images, each once."""
@@ -86,11 +85,7 @@ class LayoutRepository:
 
         :raises LayoutError: a manifest that it lists cannot be read.
         """
-        found = {}
-        for image in self.registry.images():
-            if self._subject_of(image) == digest:
-                found[image.descriptor.digest] = image.descriptor
-        return list(found.values())
+        return self.registry.referrers(digest)
 
     def suggested_name(self, identifier: str) -> str | None:
         """``repository:tag`` as the layout itself calls the image, without a registry; None where it does not.
@@ -100,8 +95,9 @@ class LayoutRepository:
         digest = self.digest_of(identifier)
         if digest is None:
             raise self._no_such_image(identifier)
-        images = [each for each in self.registry.images() if each.descriptor.digest == digest]
-        return next((each.repository_and_tag for each in images if each.repository_and_tag), None)
+        images = self.registry.images()
+        listed = [each for each in matching(images, identifier) or images if each.descriptor.digest == digest]
+        return next((each.repository_and_tag for each in listed if each.repository_and_tag), None)
 
     def reader(
         self,
@@ -111,31 +107,6 @@ class LayoutRepository:
     ) -> LayoutReader:
         """Read a blob; however many ``lanes`` there may be, a file is read in one."""
         return LayoutReader(self.registry, blob)
-
-    def _read_manifest(self, digest: str) -> Manifest:
-        content = self.registry.open_blob(digest)
-        try:
-            if content.size > MAX_MANIFEST_BYTES:
-                raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
-            manifest = content.read()
-        finally:
-            content.close()
-        algorithm = algorithm_of(digest)
-        found = digest_of(manifest, algorithm)
-        if found != digest:
-            raise ContentMismatch(self.registry.host, f"the manifest {digest} has other content ({found})")
-        return Manifest.parse(manifest, algorithm=algorithm)
-
-    def _subject_of(self, image: Image) -> str:
-        try:
-            subject = self._read_manifest(image.descriptor.digest).subject
-        except OciError:
-            return ""  # nothing that could be copied
-        except LayoutError as ex:
-            if ex.fault is not Fault.INCOMPLETE:
-                raise
-            return ""
-        return subject.digest if subject else ""
 
     def _no_such_image(self, identifier: str) -> LayoutError:
         images = self.registry.images()

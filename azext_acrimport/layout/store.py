@@ -3,7 +3,7 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""An image layout, open: its index, and its blobs by digest."""
+"""An image layout: its index, its manifests, and its blobs by digest."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from azext_acrimport.layout.files import DOCKER_MANIFEST, INDEX, LAYOUT, Archive
 from azext_acrimport.layout.index import Image, read_index
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.oci.digest import printable
-from azext_acrimport.oci.errors import OciError
+from azext_acrimport.oci.digest import algorithm_of, digest_of, printable
+from azext_acrimport.oci.errors import InvalidManifest, OciError
+from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.registry.client import OnWait
 from azext_acrimport.registry.errors import ContentMismatch
 from azext_acrimport.registry.retry import Clock
@@ -28,7 +29,7 @@ _MAX_INDEX_BYTES = 4 << 20
 _MAX_LAYOUT_BYTES = 64 << 10
 
 
-class Layout:
+class Layout:  # pylint: disable=too-many-instance-attributes
     """An image layout, opened when something of it is first asked for. Safe for several threads.
 
     ``host`` is its name in errors, as the user wrote it.
@@ -43,7 +44,9 @@ class Layout:
         self._path = os.path.expanduser(reference.path)
         self._lock = threading.Lock()
         self._files: Files | None = None
-        self._images: tuple[Image, ...] | None = None
+        self._images: tuple[Image, ...] = ()
+        self._referrers_lock = threading.Lock()
+        self._referrers: dict[str, list[Descriptor]] | None = None
 
     def listen(self, on_wait: OnWait) -> None:
         """A file asks nobody to wait: there is nothing to tell."""
@@ -69,9 +72,7 @@ class Layout:
         :raises LayoutError: it is no image layout, or it cannot be read.
         """
         with self._lock:
-            if self._images is None:
-                with self._explained():
-                    self._images = self._read_images(self._opened())
+            self._opened()
             return self._images
 
     def find_blob(self, digest: str) -> Content | None:
@@ -79,9 +80,9 @@ class Layout:
 
         :raises LayoutError: it cannot be read.
         """
+        with self._lock:
+            files = self._opened()
         with self._explained():
-            with self._lock:
-                files = self._opened()
             return files.open(f"blobs/{digest.replace(':', '/')}")
 
     def open_blob(self, digest: str) -> Content:
@@ -94,9 +95,66 @@ class Layout:
             raise LayoutError(self.host, Fault.INCOMPLETE, f"the layout is incomplete: {digest} is not in it")
         return content
 
+    def manifest(self, digest: str) -> Manifest:
+        """The manifest with this digest.
+
+        :raises LayoutError: it is not there, or it cannot be read.
+        :raises ContentMismatch: it is not what its digest says.
+        :raises OciError: it is no manifest.
+        """
+        content = self.open_blob(digest)
+        try:
+            if content.size > MAX_MANIFEST_BYTES:
+                raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
+            with self._explained():
+                manifest = content.read()
+        finally:
+            content.close()
+        algorithm = algorithm_of(digest)
+        found = digest_of(manifest, algorithm)
+        if found != digest:
+            raise ContentMismatch(self.host, f"the manifest {digest} has other content ({found})")
+        return Manifest.parse(manifest, algorithm=algorithm)
+
+    def referrers(self, digest: str) -> list[Descriptor]:
+        """What the layout lists that refers to the manifest with this digest as its subject.
+
+        :raises LayoutError: a manifest that it lists cannot be read.
+        :raises ContentMismatch: such a manifest is not what its digest says.
+        """
+        with self._referrers_lock:
+            if self._referrers is None:
+                self._referrers = self._find_referrers()
+            return self._referrers.get(digest, [])
+
+    def _find_referrers(self) -> dict[str, list[Descriptor]]:
+        found: dict[str, list[Descriptor]] = {}
+        for descriptor in {image.descriptor.digest: image.descriptor for image in self.images()}.values():
+            subject = self._subject_of(descriptor.digest)
+            if subject:
+                found.setdefault(subject.digest, []).append(descriptor)
+        return found
+
+    def _subject_of(self, digest: str) -> Descriptor | None:
+        try:
+            return self.manifest(digest).subject
+        except OciError:
+            return None  # nothing that could be copied
+        except LayoutError as ex:
+            if ex.fault is Fault.INCOMPLETE:
+                return None
+            raise
+
     def _opened(self) -> Files:
         if self._files is None:
-            self._files = self._open(self.host, self._path)
+            with self._explained():
+                files = self._open(self.host, self._path)
+                try:
+                    self._images = self._read_images(files)
+                except BaseException:
+                    files.close()
+                    raise
+            self._files = files
         return self._files
 
     def _read_images(self, files: Files) -> tuple[Image, ...]:
@@ -140,59 +198,3 @@ class Layout:
             yield
         except OSError as ex:
             raise LayoutError(self.host, Fault.UNREADABLE, ex.strerror or str(ex)) from ex
-
-
-class LayoutReader:
-    """A blob's bytes in order, unchecked, from where they are in the layout."""
-
-    def __init__(self, layout: Layout, blob: Descriptor) -> None:
-        self._layout = layout
-        self._blob = blob
-        self._position = 0
-        self._content: Content | None = None
-
-    def begin(self) -> None:
-        """Nothing is asked for ahead: the bytes are at hand."""
-
-    def read(self, buffer: memoryview) -> memoryview:
-        """The next bytes: the buffer full of them, or as many as there are left.
-
-        :raises LayoutError: they are not there, or cannot be read.
-        :raises ContentMismatch: there are more or fewer than the blob's descriptor says.
-        """
-        self._layout.clock.check(self._layout.host)
-        content = self._content or self._open()
-        view = buffer[: self._blob.size - self._position]
-        filled = 0
-        while filled < len(view):
-            try:
-                got = content.read_into(view[filled:], self._position + filled)
-            except OSError as ex:
-                raise LayoutError(self._layout.host, Fault.UNREADABLE, ex.strerror or str(ex)) from ex
-            if not got:
-                raise self._mismatch(self._position + filled)
-            filled += got
-        self._position += filled
-        return view
-
-    def seek(self, position: int) -> None:
-        """Go on from another position."""
-        self._position = position
-
-    def close(self) -> None:
-        """Let go of the file; the next read opens it again."""
-        content, self._content = self._content, None
-        if content:
-            content.close()
-
-    def _open(self) -> Content:
-        self._content = self._layout.open_blob(self._blob.digest)
-        if self._content.size != self._blob.size:
-            raise self._mismatch(self._content.size)
-        return self._content
-
-    def _mismatch(self, found: int) -> ContentMismatch:
-        detail = f"the blob {self._blob.digest} has {found} bytes; its manifest says {self._blob.size} bytes"
-        mismatch = ContentMismatch(self._layout.host, detail)
-        mismatch.settled = True  # a file has the same bytes the second time
-        return mismatch
