@@ -176,8 +176,8 @@ def _layout_advice(ex: CopyError, cause: LayoutError) -> tuple[str, ...]:
     if cause.fault is Fault.INCOMPLETE:
         return (
             *_CARRY_AGAIN,
-            "`docker save` leaves out the platforms that were not pulled; this takes all of them:",
-            f"skopeo copy --all docker://IMAGE {ex.registry}:TAG",
+            "`docker save` leaves out the platforms that were not pulled: import one that is there, with --platform,",
+            f"or save all of them: skopeo copy --all docker://IMAGE {ex.registry}:TAG",
         )
     return _LAYOUT_ADVICE.get(cause.fault, ())
 
