@@ -20,6 +20,7 @@ from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.result import CopyResult
 from emulator import content
 from emulator.content import Artifact
+from emulator.store import digest_of
 from tests.interop.conftest import DockerRegistry, Skopeo
 from tests.support.layouts import saved_files, write_archive
 
@@ -47,11 +48,10 @@ def import_layout(source: str, target: DockerRegistry, *tags: str) -> CopyResult
 def carry(source: DockerRegistry, skopeo: Skopeo) -> Callable[..., None]:
     """Have skopeo write an image into a layout, as on the connected side of an air gap."""
 
-    def carried(image: Artifact, layout: str) -> None:
+    def carried(image: Artifact, layout: str, *options: str) -> None:
         source.put(image, "from/app", "v1")
         origin = f"docker://{source.host}/from/app:v1"
-        options = ("--all", "--preserve-digests", "--src-tls-verify=false")
-        skopeo.run("--insecure-policy", "copy", *options, origin, layout)
+        skopeo.run("--insecure-policy", "copy", "--all", "--src-tls-verify=false", *options, origin, layout)
 
     return carried
 
@@ -62,7 +62,7 @@ def test_what_skopeo_wrote_is_what_skopeo_reads(
     carry: Callable[..., None], target: DockerRegistry, skopeo: Skopeo, tmp_path: Path, kind: str, image: Artifact
 ) -> None:
     layout = f"{kind}:{tmp_path}/layout:app:v1"
-    carry(image, layout)
+    carry(image, layout, "--preserve-digests")
 
     result = import_layout(layout, target, "v1", "latest")
 
@@ -74,12 +74,27 @@ def test_what_skopeo_wrote_is_what_skopeo_reads(
     assert image.all_blobs.items() <= pulled.items()
 
 
+def test_what_skopeo_converted_keeps_the_digest_that_it_has_in_the_layout(
+    carry: Callable[..., None], target: DockerRegistry, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    image = content.multi_arch("converted", docker=True)
+    layout = f"oci-archive:{tmp_path}/app.tar:docker.io/contoso/app:v1"
+    carry(image, layout)
+
+    result = import_layout(layout, target, "v1")
+
+    assert result.media_type == content.OCI_INDEX
+    assert result.digest == digest_of(skopeo.run("inspect", "--raw", layout)) != image.digest
+    assert digest_of(skopeo.raw_manifest(f"{target.host}/to/app:v1")) == result.digest
+    assert len(skopeo.pull(f"{target.host}/to/app:v1")) > len(image.children)
+
+
 def test_several_images_in_one_layout(
     carry: Callable[..., None], target: DockerRegistry, skopeo: Skopeo, tmp_path: Path
 ) -> None:
     first, second = content.multi_arch("first"), content.multi_arch("second")
-    carry(first, f"oci:{tmp_path}/layout:v1")
-    carry(second, f"oci:{tmp_path}/layout:v2")
+    carry(first, f"oci:{tmp_path}/layout:v1", "--preserve-digests")
+    carry(second, f"oci:{tmp_path}/layout:v2", "--preserve-digests")
     with Layouts() as layouts:
         assert list(layouts.repository(LayoutReference.parse(f"oci:{tmp_path}/layout")).tags()) == ["v1", "v2"]
 
@@ -94,7 +109,7 @@ def test_a_layout_that_was_packed_by_hand(
     carry: Callable[..., None], target: DockerRegistry, skopeo: Skopeo, tmp_path: Path
 ) -> None:
     image = content.multi_arch("by hand")
-    carry(image, f"oci:{tmp_path}/layout:v1")
+    carry(image, f"oci:{tmp_path}/layout:v1", "--preserve-digests")
     subprocess.run(["tar", "-cf", tmp_path / "app.tar", "-C", tmp_path / "layout", "."], check=True)
 
     import_layout(f"oci-archive:{tmp_path}/app.tar", target, "v1")
