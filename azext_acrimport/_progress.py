@@ -11,7 +11,8 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
@@ -138,16 +139,18 @@ class ImportTally:
     """How far the service has got, by what its answers say of the single manifests."""
 
     def __init__(self) -> None:
-        self._states: Mapping[str, str] = {}
+        self._lock = threading.Lock()
+        self._states: dict[str, str] = {}
 
     def follow(self, states: Mapping[str, str]) -> None:
         """Take note of the states in the service's answer."""
-        if states:
-            self._states = dict(states)
+        with self._lock:
+            self._states.update(states)
 
     def summary(self) -> str:
         """Everything in one line."""
-        states = self._states.values()
+        with self._lock:
+            states = list(self._states.values())
         if not states:
             return "Importing: the service is at work"
         done = sum(1 for state in states if state.lower() == "succeeded")
@@ -158,7 +161,51 @@ class ImportTally:
         return []
 
 
-class Display:
+class RunTally:
+    """How far a command has got with all its images, of which each goes by one of two routes. For any thread."""
+
+    def __init__(self, images: int) -> None:
+        self._images = images
+        self._lock = threading.Lock()
+        self._ended = 0
+        self._copies: CopyTally | None = None
+        self._imports: ImportTally | None = None
+
+    def copying(self) -> None:
+        """Images are copied from here, from now on."""
+        self._copies = self._copies or CopyTally()
+
+    def importing(self) -> None:
+        """Images are imported by the service, from now on."""
+        self._imports = ImportTally()
+
+    def observe(self, event: Event) -> None:
+        """Take note of what happened in a copy."""
+        if self._copies:
+            self._copies.observe(event)
+
+    def follow(self, states: Mapping[str, str]) -> None:
+        """Take note of the states in an answer of the service."""
+        if self._imports:
+            self._imports.follow(states)
+
+    def ended(self) -> None:
+        """One image more is done, or has failed."""
+        with self._lock:
+            self._ended += 1
+
+    def summary(self) -> str:
+        """Everything in one line."""
+        parts = [f"{self._ended} of {self._images} images"] if self._images > 1 else []
+        parts += [each.summary() for each in (self._copies, self._imports) if each]
+        return ". ".join(parts)
+
+    def blobs(self) -> list[str]:
+        """A line for each blob that is on its way."""
+        return self._copies.blobs() if self._copies else []
+
+
+class Display:  # pylint: disable=too-many-instance-attributes
     """Shows a tally until it is left: redrawn on a terminal, else a line every few seconds.
 
     Drawing is done by one thread, so that the workers of a copy never wait for a terminal.
@@ -166,7 +213,7 @@ class Display:
 
     def __init__(
         self,
-        tally: CopyTally | ImportTally,
+        tally: CopyTally | ImportTally | RunTally,
         stream: TextIO,
         *,
         enabled: bool = True,
@@ -178,6 +225,7 @@ class Display:
         self._interactive = stream.isatty() if interactive is None else interactive
         self._size = size or _terminal_size
         self._shown: list[str] = []
+        self._drawing = threading.RLock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acrx-progress", daemon=True) if enabled else None
 
@@ -200,17 +248,26 @@ class Display:
 
     def draw(self) -> None:
         """Show the tally as it is now."""
-        lines = self._lines()
-        if lines == self._shown:
-            return
-        # One write: what a terminal gets in pieces flickers.
-        self._write(self._erasure() + "".join(f"{line}\n" for line in lines))
-        self._shown = lines
+        with self._drawing:
+            lines = self._lines()
+            if lines == self._shown:
+                return
+            # One write: what a terminal gets in pieces flickers.
+            self._write(self._erasure() + "".join(f"{line}\n" for line in lines))
+            self._shown = lines
 
     def clear(self) -> None:
         """Take the bars off the terminal again: what remains is the result."""
-        self._write(self._erasure())
-        self._shown = []
+        with self._drawing:
+            self._write(self._erasure())
+            self._shown = []
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bars off the terminal for as long as something else is said there."""
+        with self._drawing:
+            self.clear()
+            yield
 
     def _lines(self) -> list[str]:
         columns, rows = self._size()

@@ -149,8 +149,8 @@ def test_the_service_is_followed_by_its_manifests() -> None:
     tally.follow({})  # the answer at the end tells nothing more
     assert tally.summary() == "Importing: 3 of 7 manifests"
 
-    tally.follow({"app@sha256:0": "InProgress"})
-    assert tally.summary() == "Importing: 0 of 1 manifest"
+    tally.follow({f"app@sha256:{number}": "Succeeded" for number in range(3, 7)})
+    assert tally.summary() == "Importing: 7 of 7 manifests"
     assert tally.blobs() == []
 
 
