@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from azext_acrimport.oci.descriptor import Descriptor
@@ -22,7 +22,14 @@ from azext_acrimport.registry.address import BadUrl, split_url
 from azext_acrimport.registry.client import Answer, Client, OnWait
 from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.credentials import Credentials
-from azext_acrimport.registry.errors import ContentMismatch, ProtocolError, RegistryError, TooLarge
+from azext_acrimport.registry.download import BlobReader
+from azext_acrimport.registry.errors import (
+    ContentMismatch,
+    ProtocolError,
+    RegistryError,
+    RegistryFailure,
+    TooLarge,
+)
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Exchange, Transport
 from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for
@@ -63,6 +70,17 @@ class Registry:
     def round_trip_seconds(self) -> float:
         """How long a request takes at least; 0 before the first."""
         return self.transport.round_trip_seconds(self.client.origin)
+
+    def listen(self, on_wait: OnWait) -> None:
+        """Tell of waits from now on, before whoever is told already."""
+        also = self.client.on_wait
+
+        def told(host: str, seconds: float, cause: RegistryFailure) -> None:
+            on_wait(host, seconds, cause)
+            if also:
+                also(host, seconds, cause)
+
+        self.client.on_wait = told
 
     def interrupt(self) -> None:
         """Break off what is under way, in all threads; only farewells are still said."""
@@ -274,6 +292,10 @@ class Repository:
         expect = frozenset({200, 206}) if headers else OK
         path = self._path("blobs", digest)
         return self.registry.client.open(path, scope=self.scope, expect=expect, headers=headers, begun=begun)
+
+    def reader(self, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> BlobReader:
+        """Read a blob, going on wherever it breaks off; ``lanes`` tells how many connections that may take."""
+        return BlobReader(self, blob, lanes=lanes)
 
     def start_upload_of_bytes(self) -> UploadSession:
         """Begin an upload whatever is there."""

@@ -22,7 +22,7 @@ from functools import partial
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
-from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.blob import Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, Skipped, TagExists, blamed_on
@@ -44,6 +44,7 @@ from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
+from azext_acrimport.transfer.source import Source, SourceRegistry
 from azext_acrimport.transfer.survey import BATCH, Survey
 from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
@@ -142,17 +143,16 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             return RuntimeError(f"the copy of {tally.root.source}:{tally.root.identifier} was left incomplete")
         return tally.failure or tally.result
 
-    def _registries(self) -> set[Registry]:
+    def _registries(self) -> set[SourceRegistry]:
         roots = [tally.root for tally in self._tallies]
-        return {root.source.registry for root in roots} | {
-            target.repository.registry for root in roots for target in root.targets
-        }
+        registries: set[SourceRegistry] = {root.source.registry for root in roots}
+        return registries | {target.repository.registry for root in roots for target in root.targets}
 
     # Resolve
 
     def _ask(self) -> None:
         """Ask both sides at once what the tags name, for each repository about many tags together."""
-        sources: dict[Repository, list[Tally]] = {}
+        sources: dict[Source, list[Tally]] = {}
         targets: dict[Repository, list[Tally]] = {}
         for tally in self._tallies:
             sources.setdefault(tally.root.source, []).append(tally)
@@ -308,7 +308,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         return True
 
     @staticmethod
-    def _fetch(repository: Repository, digest: str, side: Side, named: str = "") -> Manifest:
+    def _fetch(repository: Source, digest: str, side: Side, named: str = "") -> Manifest:
         with blamed_on(side, repository, named or digest):
             return repository.manifest(digest)
 
@@ -404,18 +404,15 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     # Tasks
 
-    def _listen(self, registry: Registry) -> None:
+    def _listen(self, registry: SourceRegistry) -> None:
         """Tell of waits; a registry that had too many requests gets fewer at once from then on."""
-        also = registry.client.on_wait
 
         def waits(host: str, seconds: float, cause: RegistryFailure) -> None:
             if isinstance(cause, RegistryError) and cause.status == 429:
                 self._executor.narrow()
             self._observe(Waiting(host, seconds, str(cause)))
-            if also:
-                also(host, seconds, cause)
 
-        registry.client.on_wait = waits
+        registry.listen(waits)
 
     def _submit(self, priority: Priority, about: Tally | ManifestNode | BlobNode, task: Task, *, size: int = 0) -> None:
         self._executor.submit(priority, partial(self._guard, about, task), size=size)

@@ -21,6 +21,7 @@ from azext_acrimport.oci.platform import Platform
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
+from azext_acrimport.transfer.source import Source
 
 MAX_DEPTH = 8  # indexes in indexes; real ones go two deep
 MAX_NODES = 100_000  # manifests and blobs below one root: bounds what a hostile index makes us do
@@ -41,7 +42,7 @@ class Root:
     With ``platforms`` only what is for these; with ``referrers`` also what refers to what is copied.
     """
 
-    source: Repository
+    source: Source
     identifier: str
     targets: tuple[Target, ...]
     force: bool = False
@@ -98,7 +99,7 @@ class Tally:  # pylint: disable=too-many-instance-attributes
 class BlobNode:  # pylint: disable=too-many-instance-attributes
     """A blob that is to be in a target repository."""
 
-    source: Repository
+    source: Source
     target: Repository
     blob: Descriptor
     tally: Tally
@@ -122,7 +123,7 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
     it waits for, until all that it waits for is known.
     """
 
-    source: Repository
+    source: Source
     target: Repository
     digest: str
     tally: Tally

@@ -16,10 +16,9 @@ from azext_acrimport.oci.manifest import MAX_CHILDREN, Manifest
 from azext_acrimport.oci.media_types import INDEXES, MANIFESTS
 from azext_acrimport.oci.platform import Platform
 from azext_acrimport.oci.selection import Entry, check_offered, entries_of, index_of, select
-from azext_acrimport.registry.download import BlobReader
-from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.graph import MAX_DEPTH
+from azext_acrimport.transfer.source import Source
 from azext_acrimport.transfer.verify import Verifier
 
 _MAX_CONFIG_BYTES = 8 << 20  # real ones have some KiB
@@ -40,7 +39,7 @@ class Choice:
     is_new: bool = False
 
 
-def choose(repository: Repository, identifier: str, platforms: Sequence[Platform], *, named: str = "") -> Choice:
+def choose(repository: Source, identifier: str, platforms: Sequence[Platform], *, named: str = "") -> Choice:
     """Choose the images for some platforms; only the repository itself is asked.
 
     One image is copied alone, as it is. Several are copied under a new index, unless they are all that there are.
@@ -65,7 +64,7 @@ def choose(repository: Repository, identifier: str, platforms: Sequence[Platform
         return Choice(made.digest, made, original.digest, is_new=True)
 
 
-def _flattened(repository: Repository, index: Manifest) -> list[Entry]:
+def _flattened(repository: Source, index: Manifest) -> list[Entry]:
     """The images and attestations of an index and of those in it, each with its platform, in order."""
     seen = {index.digest}
     found: list[Entry] = []
@@ -88,14 +87,14 @@ def _flattened(repository: Repository, index: Manifest) -> list[Entry]:
     return found
 
 
-def _with_platform(repository: Repository, entry: Entry) -> Entry:
+def _with_platform(repository: Source, entry: Entry) -> Entry:
     """The entry with its image's own platform, where the index does not name one."""
     if entry.descriptor.platform or entry.owner or entry.descriptor.media_type not in MANIFESTS:
         return entry
     return Entry(entry.fields, entry.descriptor, _platform_of(repository, repository.manifest(entry.descriptor.digest)))
 
 
-def _platform_of(repository: Repository, image: Manifest) -> Platform | None:
+def _platform_of(repository: Source, image: Manifest) -> Platform | None:
     """The platform that the config of an image names."""
     # The config of an artifact may be anything.
     if not image.config or not 0 < image.config.size <= _MAX_CONFIG_BYTES:
@@ -107,8 +106,8 @@ def _platform_of(repository: Repository, image: Manifest) -> Platform | None:
         return None
 
 
-def _read(repository: Repository, blob: Descriptor) -> bytes:
-    reader, verifier = BlobReader(repository, blob), Verifier(blob)
+def _read(repository: Source, blob: Descriptor) -> bytes:
+    reader, verifier = repository.reader(blob, lanes=lambda: 1), Verifier(blob)
     try:
         data = reader.read(memoryview(bytearray(blob.size)))
     finally:

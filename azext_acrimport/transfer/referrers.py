@@ -21,9 +21,9 @@ from azext_acrimport.oci.manifest import MAX_CHILDREN, Manifest
 from azext_acrimport.oci.media_types import INDEXES
 from azext_acrimport.oci.referrers import ReferrerFilter, cosign_tags, schema_tag
 from azext_acrimport.registry.errors import RegistryError
-from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.graph import MAX_DEPTH
+from azext_acrimport.transfer.source import Source
 
 # Bounds what a hostile registry makes us read and hold for one image; real ones have some dozens, of some KiB each.
 MAX_REFERRERS = 10_000
@@ -93,7 +93,7 @@ class Search:
         return fresh
 
 
-def discover(repository: Repository, digest: str, wanted: ReferrerFilter) -> list[Referrer]:
+def discover(repository: Source, digest: str, wanted: ReferrerFilter) -> list[Referrer]:
     """What refers to an image, to the manifests below it, and to its referrers; each comes after its subject.
 
     Only the repository itself is asked.
@@ -113,7 +113,7 @@ def discover(repository: Repository, digest: str, wanted: ReferrerFilter) -> lis
     return found
 
 
-def tree_of(repository: Repository, manifest: Manifest) -> list[str]:
+def tree_of(repository: Source, manifest: Manifest) -> list[str]:
     """The digests of a manifest and of all manifests below it."""
     found = {manifest.digest: 0}
     todo = [manifest]
@@ -131,7 +131,7 @@ def tree_of(repository: Repository, manifest: Manifest) -> list[str]:
     return list(found)
 
 
-def referrers_of(repository: Repository, subject: str, wanted: ReferrerFilter) -> Iterator[Found]:
+def referrers_of(repository: Source, subject: str, wanted: ReferrerFilter) -> Iterator[Found]:
     """What refers to one manifest and is wanted: one request for the list, and one for each on it.
 
     :raises CopyError: the registry does not tell, or holds less than it lists.
@@ -149,7 +149,7 @@ def referrers_of(repository: Repository, subject: str, wanted: ReferrerFilter) -
     yield from _by_cosign_tags(repository, subject, wanted)
 
 
-def _by_tag_schema(repository: Repository, subject: str) -> tuple[Descriptor, ...]:
+def _by_tag_schema(repository: Source, subject: str) -> tuple[Descriptor, ...]:
     tag = schema_tag(subject)
     with blamed_on(Side.SOURCE, repository, tag):
         try:
@@ -160,7 +160,7 @@ def _by_tag_schema(repository: Repository, subject: str) -> tuple[Descriptor, ..
             return ()
 
 
-def _listed(repository: Repository, descriptor: Descriptor, *, is_kept_by_clients: bool) -> Manifest | None:
+def _listed(repository: Source, descriptor: Descriptor, *, is_kept_by_clients: bool) -> Manifest | None:
     """The manifest of a referrer; None for one that is gone from a list that clients keep: they may forget it there."""
     with blamed_on(Side.SOURCE, repository, descriptor.digest):
         try:
@@ -171,7 +171,7 @@ def _listed(repository: Repository, descriptor: Descriptor, *, is_kept_by_client
             return None
 
 
-def _by_cosign_tags(repository: Repository, subject: str, wanted: ReferrerFilter) -> Iterator[Found]:
+def _by_cosign_tags(repository: Source, subject: str, wanted: ReferrerFilter) -> Iterator[Found]:
     tags = cosign_tags(subject, wanted)
     with blamed_on(Side.SOURCE, repository, subject):
         named = repository.digests_of(list(tags))
