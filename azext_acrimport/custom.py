@@ -7,21 +7,23 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from knack.log import get_logger
 
+from azext_acrimport._console import progress_of, suited_console
 from azext_acrimport._errors import ServiceFailure, cli_errors
-from azext_acrimport._progress import Display, ImportTally
+from azext_acrimport._pipelines import NOTICE
+from azext_acrimport._progress import ImportTally
 from azext_acrimport._validators import check_arguments, via_of
 from azext_acrimport.arm import Directory, open_directory
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.importing import import_image as import_by_service
-from azext_acrimport.local import Effort, copy_from_here, shows_progress
+from azext_acrimport.local import Effort, copy_from_here
 from azext_acrimport.outcome import Outcome, Taken
 from azext_acrimport.plan import Plan, Route, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
@@ -66,7 +68,7 @@ def import_image(
 ) -> dict[str, Any] | None:
     """Import an image by the route that the registries' network settings allow."""
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
-    with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
+    with suited_console(cmd.cli_ctx), hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
         started = time.monotonic()
         asked = via_of(via, cmd.cli_ctx.config)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
@@ -119,9 +121,9 @@ def _choose(order: Order, via: Via, via_origin: str) -> Plan:
         same_registry=order.source.host == order.target.host,
     )
     if plan.route is Route.SERVICE:
-        logger.warning("Importing by the service: %s.", plan.reason)
+        logger.warning("Importing by the service: %s.", plan.reason, extra=NOTICE)
     else:
-        logger.warning("Copying from here: %s.", plan.reason)
+        logger.warning("Copying from here: %s.", plan.reason, extra=NOTICE)
     return plan
 
 
@@ -187,7 +189,7 @@ def _by_service(order: Order, *, no_wait: bool) -> None:
     client = cf_registries(order.cli_ctx, azure.id.subscription)
     tally = ImportTally()
     try:
-        with Display(tally, sys.stderr, enabled=shows_progress(order.cli_ctx) and not no_wait):
+        with nullcontext() if no_wait else progress_of(order.cli_ctx, tally):
             import_by_service(client, azure.id, body, follow=tally.follow, no_wait=no_wait)
     except KeyboardInterrupt:
         logger.warning("The service goes on with the import; see `az acr repository show-tags`.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from azext_acrimport._progress import CopyTally, Display
+from azext_acrimport._console import progress_of
+from azext_acrimport._progress import CopyTally
+from azext_acrimport._verbose import tell
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
 from azext_acrimport.oci.reference import Reference
 from azext_acrimport.registry.credentials import Credentials
@@ -26,6 +27,7 @@ from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.request import Images
 from azext_acrimport.resolve import Endpoint
 from azext_acrimport.transfer.errors import CopyCancelled
+from azext_acrimport.transfer.events import Event
 from azext_acrimport.transfer.result import CopyResult
 
 _FAREWELL_SECONDS = 0.7
@@ -78,6 +80,10 @@ def copy_from_here(
     reference = Reference.within(source.host, images.source)
     tally = CopyTally()
 
+    def observe(event: Event) -> None:
+        tally.observe(event)
+        tell(event)
+
     # One registry object for both sides lets the copier mount blobs instead of moving them.
     same = source.host == target.host and not password
     identity = signed_in_identity(cli_ctx, target.subscription)
@@ -88,7 +94,7 @@ def copy_from_here(
         _stopped_by_signals(),
         Transport(transport_settings()) as transport,
         _time_limit(effort.timeout_seconds, clock, transport),
-        Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)),
+        progress_of(cli_ctx, tally),
     ):
         to = Registry(target.host, transport=transport, credentials=identity, policy=policy, clock=clock)
         origin = to
@@ -101,7 +107,7 @@ def copy_from_here(
             force=images.force,
         )
         settings = CopySettings(max_connections=effort.max_connections) if effort.max_connections else None
-        return copy([root], settings=settings, observe=tally.observe)[0]
+        return copy([root], settings=settings, observe=observe)[0]
 
 
 @contextmanager
@@ -159,9 +165,3 @@ def transport_settings() -> TransportSettings:
         proxies=urllib.request.getproxies(),
         user_agent=f"acrimport AzureCLI/{core_version}",
     )
-
-
-def shows_progress(cli_ctx: Any) -> bool:
-    """Whether the user has not turned progress off."""
-    disabled = cli_ctx.config.getboolean("core", "disable_progress_bar", fallback=False)
-    return not disabled and not cli_ctx.only_show_errors

@@ -99,7 +99,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("azext_acrimport._client_factory.cf_registries", lambda cli_ctx, subscription: None)
     monkeypatch.setattr("azext_acrimport.credentials.saved_credentials", lambda host, repository: found.saved)
     monkeypatch.setattr("azext_acrimport.resolve.is_private_host", lambda host: False)
-    monkeypatch.setattr(custom.logger, "warning", lambda text, *args: found.said.append(text % args))
+    monkeypatch.setattr(custom.logger, "warning", lambda text, *args, **_: found.said.append(text % args))
     return found
 
 
@@ -312,15 +312,3 @@ def test_the_connections_are_made_as_everywhere_in_az(monkeypatch: pytest.Monkey
     assert (settings.ca_bundle, settings.verify) == ("/ca.pem", False)
     assert (settings.proxies["https"], settings.proxies["no"]) == ("http://proxy.example:8080", "registry.example")
     assert settings.user_agent.startswith("acrimport AzureCLI/")
-
-
-@pytest.mark.parametrize(
-    ("quiet", "disabled", "expected"), [(False, False, True), (True, False, False), (False, True, False)]
-)
-def test_progress_is_shown_unless_it_is_turned_off(quiet: bool, disabled: bool, expected: bool) -> None:
-    class Configured(Config):
-        def getboolean(self, section: str, option: str, fallback: bool = False) -> bool:
-            assert (section, option) == ("core", "disable_progress_bar")
-            return disabled
-
-    assert local.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected

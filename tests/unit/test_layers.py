@@ -29,12 +29,15 @@ LAYERS = {
     "refusals.py": set(),
     "explain.py": {"oci", "registry", "transfer", "hosts"},
     "outcome.py": {"oci", "transfer", "plan", "request"},
-    "_progress.py": {"transfer"},
+    "_pipelines.py": {"oci"},
+    "_progress.py": {"transfer", "_pipelines"},
     "_format.py": set(),
     "redaction.py": set(),
 }
 # These speak to the Azure CLI, and may import it, inside functions.
 AZURE_SIDE = {
+    "_console.py": {"_pipelines", "_progress"},
+    "_verbose.py": {"_progress", "transfer"},
     "docker_config.py": {"registry"},
     "credentials.py": {"registry", "docker_config"},
     "_client_factory.py": set(),
