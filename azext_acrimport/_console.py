@@ -50,17 +50,18 @@ def _reformat(cli_ctx: Any, make: Callable[[logging.Formatter | None], logging.F
     # The CLI's own handlers for the console, and no files: these alone know of colour.
     handlers: list[Any] = [each for logger in loggers for each in logger.handlers if hasattr(each, "enable_color")]
     before = [(handler, handler.formatter, handler.enable_color) for handler in handlers]
-    had_colour = cli_ctx.enable_color
+    prints = cli_ctx.output.cli_ctx  # a command is given a copy of the CLI, and the result is printed by the original
+    had_colour = prints.enable_color
     for handler in handlers:
         handler.setFormatter(make(handler.formatter))
         handler.enable_color = False
-    cli_ctx.enable_color = False  # nor in the result, with --output jsonc
+    prints.enable_color = False  # also in the result, with --output jsonc
 
     def restore() -> None:
         for handler, formatter, colour in before:
             handler.setFormatter(formatter)
             handler.enable_color = colour
-        cli_ctx.enable_color = had_colour
+        prints.enable_color = had_colour
 
     return restore
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -15,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from types import TracebackType
 from typing import Protocol, TextIO
 
@@ -221,7 +223,7 @@ class Display:
         self._tally = tally
         self._stream = stream
         self._manner = manner or (Manner.BARS if stream.isatty() else Manner.LINES)
-        self._size = size or _terminal_size
+        self._size = size or partial(_terminal_size, stream)
         self._shown: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acrx-progress", daemon=True) if enabled else None
@@ -346,6 +348,12 @@ def _blob_line(digest: str, blob: _Blob, columns: int) -> str:
     return f"{short} [{'#' * filled}{'.' * (room - filled)}] {end}"
 
 
-def _terminal_size() -> tuple[int, int]:
-    size = shutil.get_terminal_size()
+def _terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and rows of the terminal that is written to: stdout may be another, or a file."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        size = os.terminal_size((0, 0))
+    if size.columns <= 0 or size.lines <= 0:  # some do not know
+        size = shutil.get_terminal_size()
     return size.columns, size.lines

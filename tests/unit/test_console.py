@@ -35,6 +35,7 @@ class Cli:
 
     def __init__(self, *, colour: bool = False, quiet: bool = False, disabled: bool = False) -> None:
         self.enable_color = colour
+        self.output = SimpleNamespace(cli_ctx=self)
         self.only_show_errors = quiet
         self.logging = SimpleNamespace(log_level=CliLogLevel.WARNING)
         self.config = SimpleNamespace(getboolean=lambda section, option, fallback: disabled)
