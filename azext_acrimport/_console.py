@@ -17,7 +17,7 @@ from typing import Any
 from knack.log import CLI_LOGGER_NAME
 
 from azext_acrimport._pipelines import IssueFormatter, harmless, runs_in_pipelines
-from azext_acrimport._progress import Display, Manner, Tally
+from azext_acrimport._progress import Manner
 
 
 @contextmanager
@@ -78,19 +78,12 @@ class _Labelled(logging.Formatter):
         return f"{record.levelname}: {self._plain.format(record)}"
 
 
-def progress_of(cli_ctx: Any, tally: Tally, environment: Mapping[str, str] | None = None) -> Display:
-    """Show a tally on stderr, for as long as the display is entered, in the manner that suits what stderr is."""
-    environment = os.environ if environment is None else environment
-    disabled = cli_ctx.only_show_errors or cli_ctx.config.getboolean("core", "disable_progress_bar", fallback=False)
-    if disabled:
-        return Display(tally, sys.stderr, enabled=False)
-    return Display(tally, sys.stderr, manner=_manner(cli_ctx, environment))
-
-
-def _manner(cli_ctx: Any, environment: Mapping[str, str]) -> Manner:
+def manner_of(cli_ctx: Any, environment: Mapping[str, str] | None = None) -> Manner:
+    """How progress is to be shown on what stderr is."""
     from knack.log import CliLogLevel
     from knack.util import is_modern_terminal
 
+    environment = os.environ if environment is None else environment
     if runs_in_pipelines(environment):
         return Manner.COMMANDS
     if not sys.stderr.isatty() or environment.get("TERM") == "dumb":

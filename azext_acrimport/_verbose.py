@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from knack.log import get_logger
 
-from azext_acrimport._progress import format_bytes
+from azext_acrimport._tally import format_bytes
 from azext_acrimport.transfer.events import BlobFinished, Event, ManifestFinished, TagWritten, Waiting
 from azext_acrimport.transfer.result import BlobOutcome
 
 logger = get_logger(__name__)
 
 
-def tell(event: Event) -> None:
+def log_event(event: Event) -> None:
     """Log what has been done."""
     if isinstance(event, BlobFinished):
         logger.info("Blob %s, %s, %s.", short(event.digest), format_bytes(event.size), _how(event))

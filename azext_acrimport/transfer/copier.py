@@ -25,10 +25,11 @@ from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFa
 from azext_acrimport.registry.repository import Registry, Repository
 from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.blob import Unwanted
-from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, Skipped, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
     BlobFinished,
     BlobsFound,
+    ImageFinished,
     ManifestFinished,
     Observer,
     TagWritten,
@@ -66,14 +67,20 @@ def copy(
 
 
 def copy_all(
-    roots: Sequence[Root], *, settings: CopySettings | None = None, observe: Observer = ignore
+    roots: Sequence[Root],
+    *,
+    settings: CopySettings | None = None,
+    observe: Observer = ignore,
+    halted: threading.Event | None = None,
 ) -> list[CopyResult | Exception]:
     """Copy many images at once, each blob once; return for each what was done, or why it failed.
+
+    Once ``halted`` is set, by whomever, the images that are not complete are given up: :class:`Skipped` is why.
 
     :raises CopyCancelled: the clock of one of the registries was told to stop.
     """
     try:
-        return _Job(roots, settings or CopySettings(), observe).run()
+        return _Job(roots, settings or CopySettings(), observe, halted or threading.Event()).run()
     except Cancelled as ex:
         raise CopyCancelled from ex
 
@@ -81,9 +88,12 @@ def copy_all(
 class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
     """One run of the algorithm over all its roots."""
 
-    def __init__(self, roots: Sequence[Root], settings: CopySettings, observe: Observer) -> None:
+    def __init__(
+        self, roots: Sequence[Root], settings: CopySettings, observe: Observer, halted: threading.Event
+    ) -> None:
         self._tallies = [Tally(root) for root in roots]
         self._observe = observe
+        self._halted = halted
         self._tuning = Tuning(settings)
         workers, bulk_workers = self._tuning.workers(0.0)
         self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
@@ -91,7 +101,9 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
-        self._mover = BlobMover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
+        self._mover = BlobMover(
+            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=halted
+        )
 
     def run(self) -> list[CopyResult | Exception]:
         for registry in self._registries():
@@ -110,9 +122,10 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._executor.stop()
         return [self._outcome(tally) for tally in self._tallies]
 
-    @staticmethod
-    def _outcome(tally: Tally) -> CopyResult | Exception:
-        if tally.waiting_for and not tally.failure:  # a defect of ours: better said than taken for success
+    def _outcome(self, tally: Tally) -> CopyResult | Exception:
+        if self._halted.is_set() and not (tally.is_complete or tally.failure):
+            return Skipped()
+        if not (tally.is_complete or tally.failure):  # a defect of ours: better said than taken for success
             return RuntimeError(f"the copy of {tally.root.source}:{tally.root.identifier} was left incomplete")
         return tally.failure or tally.result
 
@@ -179,7 +192,9 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             repository = tally.root.targets[0].repository.to_push()
             tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
         tally.manifests_existing += 1
+        tally.unchanged = True
         self._observe(ManifestFinished(tally.digest, copied=False))
+        self._observe(ImageFinished(tally.root))
 
     def _plan_target(self, tally: Tally, target: Target) -> tuple[Target, bool] | None:
         """What is left to do at a target, and whether the image may be there already; None when nothing is.
@@ -330,7 +345,10 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
                 tally.media_type = node.manifest.media_type if node.manifest else ""
             node.manifest = None  # its bytes are of no further use
             ready, _ = self._graph.finish(node)
+            complete = [tally for tally in node.roots if tally.is_complete]
         self._observe(ManifestFinished(node.digest, copied))
+        for tally in complete:
+            self._observe(ImageFinished(tally.root))
         self._submit_ready(ready)
 
     # Tasks
@@ -353,6 +371,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _guard(self, about: list[Tally] | Tally | ManifestNode | BlobNode, task: Task) -> None:
         """Run a task; what fails fails the images that need it, and no others."""
+        if self._halted.is_set():
+            return
         try:
             task()
         except (CopyError, TagExists) as ex:
@@ -361,10 +381,14 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
     def _fail(self, about: list[Tally] | Tally | ManifestNode | BlobNode, ex: Exception) -> None:
         with self._lock:
             if isinstance(about, (list, Tally)):
-                for tally in about if isinstance(about, list) else [about]:
-                    tally.failure = tally.failure or ex
-                return
-            heirs = self._graph.fail(about, ex)
+                failed = [tally for tally in (about if isinstance(about, list) else [about]) if not tally.failure]
+                heirs: list[BlobNode] = []
+                for tally in failed:
+                    tally.failure = ex
+            else:
+                failed, heirs = self._graph.fail(about, ex)
+        for tally in failed:
+            self._observe(ImageFinished(tally.root, ex))
         for heir in heirs:
             self._submit_blob(heir)
 

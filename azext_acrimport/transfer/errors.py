@@ -62,6 +62,10 @@ class TagExists(Exception):
         )
 
 
+class Skipped(Exception):
+    """An image was given up because the run was halted before it was complete. It has no tag yet."""
+
+
 class CopyCancelled(Exception):
     """The copy was stopped from outside before it was complete."""
 

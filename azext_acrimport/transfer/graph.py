@@ -58,9 +58,15 @@ class Tally:  # pylint: disable=too-many-instance-attributes
     nodes: int = 0
     manifests_copied: int = 0
     manifests_existing: int = 0
+    unchanged: bool = False
     blobs: dict[BlobOutcome, int] = field(default_factory=lambda: dict.fromkeys(BlobOutcome, 0))
     bytes_copied: int = 0
     failure: Exception | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was to be done is done."""
+        return bool(self.digest) and not (self.waiting_for or self.questions or self.failure)
 
     @property
     def result(self) -> CopyResult:
@@ -72,6 +78,7 @@ class Tally:  # pylint: disable=too-many-instance-attributes
             manifests=Count(copied=self.manifests_copied, existing=self.manifests_existing),
             blobs=Count(counts[BlobOutcome.COPIED], counts[BlobOutcome.MOUNTED], counts[BlobOutcome.EXISTING]),
             bytes_copied=self.bytes_copied,
+            unchanged=self.unchanged,
         )
 
 
@@ -202,13 +209,19 @@ class Graph:
             follower.mount_from = node.target.name
         return ready, followers
 
-    def fail(self, node: Node, ex: Exception) -> list[BlobNode]:
-        """The node cannot be had, nor what waits for it; return the blobs that must now find their own way."""
+    def fail(self, node: Node, ex: Exception) -> tuple[list[Tally], list[BlobNode]]:
+        """The node cannot be had, nor what waits for it.
+
+        Return the images that fail by it, and the blobs that must now find their own way.
+        """
+        failed = []
         for above in _ancestors(node):
             self._forget(above)
             for tally in above.roots:
-                tally.failure = tally.failure or ex
-        return self.abandon(node) if isinstance(node, BlobNode) else []
+                if not tally.failure:
+                    tally.failure = ex
+                    failed.append(tally)
+        return failed, self.abandon(node) if isinstance(node, BlobNode) else []
 
     def abandon(self, node: BlobNode) -> list[BlobNode]:
         """Nobody waits for the blob any more; return those that counted on it to be there."""

@@ -30,10 +30,14 @@ class Count:
 
 @dataclass(frozen=True)
 class CopyResult:
-    """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets."""
+    """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets.
+
+    ``unchanged`` says that all of it was there before, under all its names, so that nothing was written.
+    """
 
     digest: str
     media_type: str
     manifests: Count
     blobs: Count
     bytes_copied: int
+    unchanged: bool = False

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import logging
 import sys
-import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +20,9 @@ from knack.events import EVENT_CLI_POST_EXECUTE
 from knack.log import CliLogLevel
 
 from azext_acrimport import _console
-from azext_acrimport._console import progress_of, suited_console
-from azext_acrimport._progress import CopyTally, Manner
-from azext_acrimport._verbose import tell
+from azext_acrimport._console import manner_of, suited_console
+from azext_acrimport._progress import Manner
+from azext_acrimport._verbose import log_event
 from azext_acrimport.transfer.events import BlobFinished, BlobStarted, ManifestFinished, TagWritten, Waiting
 from azext_acrimport.transfer.result import BlobOutcome
 
@@ -33,12 +32,10 @@ PIPELINES = {"TF_BUILD": "True"}
 class Cli:
     """As much of the CLI as the console needs, with a logger of its own that writes to ``console``."""
 
-    def __init__(self, *, colour: bool = False, quiet: bool = False, disabled: bool = False) -> None:
+    def __init__(self, *, colour: bool = False) -> None:
         self.enable_color = colour
         self.output = SimpleNamespace(cli_ctx=self)
-        self.only_show_errors = quiet
         self.logging = SimpleNamespace(log_level=CliLogLevel.WARNING)
-        self.config = SimpleNamespace(getboolean=lambda section, option, fallback: disabled)
         self._ends: list[Any] = []
 
     def register_event(self, name: str, handler: Any) -> None:
@@ -154,48 +151,11 @@ def test_the_manner_suits_what_stderr_is(
 ) -> None:
     stream, cli = Stream(terminal=terminal), Cli(colour=colour)
     cli.logging.log_level = level
-    tally = CopyTally()
-    tally.observe(BlobStarted("sha256:" + "a" * 64, 10))
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(_console.sys, "platform", platform)
     monkeypatch.delenv("WT_SESSION", raising=False)
 
-    progress_of(cli, tally, environment).draw()
-
-    shown = stream.getvalue()
-    assert shown.startswith(
-        {Manner.BARS: "aaaaaaaaaaaa [", Manner.LINES: "Copying", Manner.COMMANDS: "##vso["}[expected]
-    )
-
-
-@pytest.mark.parametrize(
-    ("quiet", "disabled", "shown"), [(False, False, True), (True, False, False), (False, True, False)]
-)
-def test_progress_is_shown_unless_it_is_turned_off(
-    monkeypatch: pytest.MonkeyPatch, quiet: bool, disabled: bool, shown: bool
-) -> None:
-    stream = Stream(terminal=False)
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr("azext_acrimport._progress.LINE_SECONDS", 0.001)
-    tally = Drawn()
-
-    with progress_of(Cli(quiet=quiet, disabled=disabled), tally, {}):
-        if shown:
-            assert tally.drawn.wait(30)
-
-    assert bool(stream.getvalue()) is shown
-
-
-class Drawn(CopyTally):
-    """Tells when it has been looked at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drawn = threading.Event()
-
-    def parts(self) -> list[str]:
-        self.drawn.set()
-        return super().parts()
+    assert manner_of(cli, environment) is expected
 
 
 def test_verbose_has_a_line_for_each_blob_manifest_and_tag(console: io.StringIO) -> None:
@@ -210,7 +170,7 @@ def test_verbose_has_a_line_for_each_blob_manifest_and_tag(console: io.StringIO)
         TagWritten("app", "v1"),
         Waiting("docker.io", 2.5, "429"),
     ):
-        tell(event)
+        log_event(event)
 
     assert console.getvalue().splitlines() == [
         "<Blob 0123456789ab, 3.0 MiB, copied from mcr.microsoft.com/base to app.>",

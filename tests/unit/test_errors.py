@@ -10,8 +10,9 @@ from __future__ import annotations
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport._errors import ServiceFailure, cli_errors
+from azext_acrimport._errors import cli_errors
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import InvalidManifest, InvalidReference, UnsupportedManifest
 from azext_acrimport.plan import Obstacle, RouteRefused

@@ -138,7 +138,7 @@ class TestFailing:
         assert layer is not None
         assert graph.add_blob(other, blob(3)) is not None
         error = ValueError("x")
-        assert graph.fail(layer, error) == []
+        assert graph.fail(layer, error) == ([first], [])
         assert first.failure is error
         assert second.failure is None
         assert root.failed
@@ -162,7 +162,7 @@ class TestFailing:
         assert first is not None
         for tally, target in zip(tallies[1:], targets[1:], strict=True):
             assert graph.add_blob(root_of(graph, tally, target), blob(1)) is None
-        (heir,) = graph.fail(first, ValueError("x"))
+        _, (heir,) = graph.fail(first, ValueError("x"))
         assert heir.target == OTHER
         assert [follower.target for follower in graph.finish(heir)[1]] == [targets[2]]
         assert tallies[0].failure is not None

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -26,7 +27,9 @@ def run(*answers: Answer, no_wait: bool = False) -> tuple[Wire, Transport, list[
     wire = Wire(list(answers))
     transport = Transport(wire)
     states: list[Mapping[str, str]] = []
-    import_image(registries_of(transport), TARGET, BODY, follow=states.append, no_wait=no_wait)
+    import_image(
+        registries_of(transport), TARGET, BODY, follow=states.append, no_wait=no_wait, stopped=threading.Event()
+    )
     return wire, transport, states
 
 

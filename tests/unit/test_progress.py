@@ -12,17 +12,8 @@ import threading
 
 import pytest
 
-from azext_acrimport._progress import (
-    CopyTally,
-    Display,
-    ImportTally,
-    Manner,
-    cells,
-    cut,
-    fitted,
-    format_bytes,
-    format_seconds,
-)
+from azext_acrimport._progress import Display, Manner, cells, cut, fitted
+from azext_acrimport._tally import CopyTally, ImportTally, RunTally, format_bytes, format_seconds
 from azext_acrimport.transfer.events import (
     BlobAdvanced,
     BlobFinished,
@@ -159,9 +150,8 @@ def test_the_service_is_followed_by_its_manifests() -> None:
     tally.follow({})  # the answer at the end tells nothing more
     assert ", ".join(tally.parts()) == "Importing: 3 of 7 manifests"
 
-    tally.follow({"app@sha256:0": "InProgress"})
-    assert ", ".join(tally.parts()) == "Importing: 0 of 1 manifest"
-    assert tally.blobs(80) == []
+    tally.follow({f"app@sha256:{number}": "Succeeded" for number in range(3, 7)})
+    assert ", ".join(tally.parts()) == "Importing: 7 of 7 manifests"
 
 
 class Terminal(io.StringIO):
@@ -338,14 +328,28 @@ def test_shares_are_of_bytes_else_of_blobs_else_of_manifests(tally: CopyTally) -
     assert service.share() == 0.5
 
 
-def test_the_entries_of_a_list_come_first(clock: Clock) -> None:
-    done = ["0 of 10 images"]
-    tally = CopyTally(clock, entries=lambda: done[0])
-    assert tally.parts() == ["Copying: 0 of 10 images"]
+def test_the_images_of_a_list_come_first_and_count() -> None:
+    tally = RunTally(4)
+    assert tally.parts() == ["0 of 4 images"]
 
-    done[0] = "3 of 10 images"
+    tally.importing()
+    tally.copying()
+    tally.ended()
     tally.observe(BlobsFound(40, 40 * MIB))
-    assert tally.parts() == ["Copying: 3 of 10 images", "0 of 40 blobs", "0 B of 40.0 MiB"]
+    parts = ["1 of 4 images", "Copying: 0 of 40 blobs", "0 B of 40.0 MiB", "Importing: the service is at work"]
+    assert (tally.parts(), tally.share()) == (parts, 0.25)
+
+
+def test_one_image_is_told_of_by_its_route() -> None:
+    tally = RunTally(1)
+    assert (tally.parts(), tally.share(), tally.blobs(80)) == ([], 0, [])
+
+    tally.importing()
+    tally.follow({"app@sha256:0": "Succeeded", "app@sha256:1": "Pending"})
+    assert (tally.parts(), tally.share()) == (["Importing: 1 of 2 manifests"], 0.5)
+
+    tally.copying()
+    assert tally.share() == 0
 
 
 @pytest.mark.parametrize(
