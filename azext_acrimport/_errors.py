@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice
+from azext_acrimport.expansion import NothingChosen
+from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice, missing_advice
 from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import OciError
@@ -19,7 +20,7 @@ from azext_acrimport.plan import Obstacle, RouteRefused
 from azext_acrimport.refusals import Kind
 from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import RegistryMissing
-from azext_acrimport.transfer.errors import CopyCancelled, CopyError, TagExists
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, ReferrerTagExists, TagExists
 
 
 @contextmanager
@@ -50,6 +51,11 @@ def shown_as(ex: Exception, around: Surroundings) -> Shown:
 def _tag_exists(text: str) -> Shown:
     advice = "Add --force to overwrite it, or choose another name with --image."
     return Shown("BadRequestError", f"Nothing was imported: {text}.", (advice,))
+
+
+def _referrer_tag_exists(ex: ReferrerTagExists, _: Surroundings) -> Shown:
+    advice = "Add --force to overwrite it, or leave --referrers out to import the image alone."
+    return Shown("BadRequestError", f"The image was not tagged: {ex}.", (advice,))
 
 
 def _route_refused(ex: RouteRefused, _: Surroundings) -> Shown:
@@ -118,12 +124,16 @@ _SERVICE_KINDS = {
 
 _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
     CopyError: explain_copy_error,
+    ReferrerTagExists: _referrer_tag_exists,
     TagExists: lambda ex, around: _tag_exists(str(ex)),
     CopyCancelled: lambda ex, around: Shown(
         "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."
     ),
     RouteRefused: _route_refused,
     RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
+    NothingChosen: lambda ex, around: Shown(
+        "ResourceNotFoundError", _sentence(str(ex)), missing_advice(around.acr_name(ex.host), ex.host, ex.repository)
+    ),
     ServiceFailure: _service_failure,
 }
 _OURS: tuple[type[Exception], ...] = (*_EXPLANATIONS, OciError, InvalidRequest)

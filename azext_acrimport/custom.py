@@ -7,26 +7,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from knack.log import get_logger
 
 from azext_acrimport._console import manner_of, suited_console
 from azext_acrimport._errors import cli_errors, shown_as
+from azext_acrimport._exit import exit_after_output
 from azext_acrimport._pipelines import NOTICE
-from azext_acrimport._validators import check_arguments, via_of
 from azext_acrimport.arm import open_directory
 from azext_acrimport.connections import Connections
 from azext_acrimport.explain import Surroundings
-from azext_acrimport.orders import Effort, Login, Order, Request
+from azext_acrimport.gather import requests_of
+from azext_acrimport.lists.shard import Shard
+from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Outcome, Status
 from azext_acrimport.plan import Route
-from azext_acrimport.planning import order_of
+from azext_acrimport.planning import Prepared, Unready, prepare
 from azext_acrimport.redaction import hidden_in_logs
-from azext_acrimport.request import TargetName
 from azext_acrimport.resolve import Resolver
-from azext_acrimport.run import Ended, Run
+from azext_acrimport.run import Ended, Run, skipped
 from azext_acrimport.service import Service
 
 logger = get_logger(__name__)
@@ -35,8 +37,8 @@ logger = get_logger(__name__)
 def import_image(
     cmd: Any,
     *,
-    registry_name: str,
-    source_image: str,
+    registry_name: str | None = None,
+    source_image: str | None = None,
     source_registry: str | None = None,
     source_registry_username: str | None = None,
     source_registry_password: str | None = None,
@@ -46,53 +48,120 @@ def import_image(
     force: bool = False,
     return_at_once: bool = False,
     via: str | None = None,
+    from_file: str | None = None,
+    shard: str | None = None,
+    fail_fast: bool = False,
+    all_tags: bool = False,
+    tag_patterns: list[str] | None = None,
+    exclude_tags: list[str] | None = None,
+    semver: str | None = None,
+    latest: int | None = None,
+    with_aliases: bool = False,
     retries: int = 5,
     timeout: float | None = None,
     max_connections: int | None = None,
-) -> dict[str, Any] | None:
-    """Import an image by the route that the registries' network settings allow."""
+) -> Any:
+    """Import images by the routes that the registries' network settings allow."""
+    arguments = {
+        "name": registry_name,
+        "resource-group": resource_group_name,
+        "source": source_image,
+        "registry": source_registry,
+        "username": source_registry_username,
+        "password": source_registry_password,
+        "image": target_tags,
+        "repository": repository,
+        "force": force,
+        "via": via,
+        "all-tags": all_tags,
+        "tags": tag_patterns,
+        "exclude-tags": exclude_tags,
+        "semver": semver,
+        "latest": latest,
+        "with-aliases": with_aliases,
+    }
+    effort = Effort(retries, timeout, max_connections)
     suffix = acr_suffix(cmd.cli_ctx)
     around = [Surroundings(acr_suffix=suffix)]
-    effort = Effort(retries, timeout, max_connections)
     with (
         suited_console(cmd.cli_ctx),
-        hidden_in_logs(source_registry_password),
         cli_errors(lambda: around[0]),
         Connections(cmd.cli_ctx, effort) as connections,
     ):
-        request = Request(
-            target=TargetName.parse(registry_name, suffix),
-            group=resource_group_name,
-            source=source_image,
-            registry=source_registry,
-            images=tuple(target_tags or ()),
-            repositories=tuple(repository or ()),
-            force=force,
-            login=Login(source_registry_username, source_registry_password),
-            via=via_of(via, cmd.cli_ctx.config),
-        )
-        check_arguments(request.source, request.registry, request.images, request.repositories)
-        order = order_of(request, Resolver(open_directory(cmd.cli_ctx), suffix))
-        around[0] = order.around
-        _say_routes([order])
-        run = Run(
-            Service(lambda subscription: _registries_of(cmd.cli_ctx, subscription), no_wait=return_at_once),
-            connections,
-            effort,
-            no_wait=return_at_once,
-            shows_progress=shows_progress(cmd.cli_ctx),
-            manner=manner_of(cmd.cli_ctx),
-        )
-        (ended,) = run([order])
+        requests = requests_of(arguments, from_file, suffix=suffix, config=cmd.cli_ctx.config)
+        part = Shard.parse(shard, os.environ) if shard else None
+        with hidden_in_logs(*{each.login.password for each in requests}):
+            resolver = Resolver(open_directory(cmd.cli_ctx), suffix)
+            prepared = prepare(requests, resolver, connections, part)
+            command = _Command(cmd.cli_ctx, connections, effort, no_wait=return_at_once, fail_fast=fail_fast)
+            if from_file is None and not requests[0].tags.is_active:
+                (single,) = prepared
+                around[0] = single.around
+                return command.import_one(single)
+            return command.import_many(prepared)
+
+
+class _Command:
+    """One call of the command, from what is to be done to what is printed."""
+
+    def __init__(
+        self, cli_ctx: Any, connections: Connections, effort: Effort, *, no_wait: bool, fail_fast: bool
+    ) -> None:
+        self._cli_ctx = cli_ctx
+        self._connections = connections
+        self._effort = effort
+        self._no_wait = no_wait
+        self._fail_fast = fail_fast
+
+    def import_one(self, single: Prepared) -> dict[str, Any] | None:
+        """Import one image, or raise why not."""
+        if isinstance(single, Unready):
+            raise single.failure
+        _say_routes([single])
+        (ended,) = self._run([single])
         if ended.failure:
             raise ended.failure
-        _count_routes([ended])
         if ended.status is Status.STARTED:
             logger.warning(
                 "The import has started. Without waiting for it, the command does not tell whether it fails."
             )
             return None  # a result would say that the image is there; as of `az acr import`, there is none yet
         return outcome_of(ended).as_dict()
+
+    def import_many(self, prepared: Sequence[Prepared]) -> list[dict[str, Any]]:
+        """Import what can be imported, and tell of each how it ended; the exit code says whether any failed."""
+        orders = [each for each in prepared if isinstance(each, Order)]
+        _say_routes(orders)
+        unready = {id(each): outcome_of_unready(each) for each in prepared if isinstance(each, Unready)}
+        for outcome in unready.values():
+            _say_failure(outcome)
+        is_over = bool(unready) and self._fail_fast
+        ended = [skipped(each) for each in orders] if is_over else self._run(orders, tell=_say_end)
+        outcomes = unready | {id(each.order): outcome_of(each) for each in ended}
+        results = [outcomes[id(each)] for each in prepared]
+        if any(each.status in (Status.FAILED, Status.SKIPPED) for each in results):
+            exit_after_output(self._cli_ctx, 1)
+        return [each.as_dict() for each in results]
+
+    def _run(self, orders: Sequence[Order], tell: Callable[[Ended], None] | None = None) -> list[Ended]:
+        service = Service(
+            lambda subscription: _registries_of(self._cli_ctx, subscription),
+            no_wait=self._no_wait,
+            patient=len(orders) > 1,
+        )
+        run = Run(
+            service,
+            self._connections,
+            self._effort,
+            no_wait=self._no_wait,
+            fail_fast=self._fail_fast,
+            shows_progress=shows_progress(self._cli_ctx),
+            manner=manner_of(self._cli_ctx),
+            tell=tell,
+        )
+        ended = run(orders)
+        _count_routes(ended)
+        return ended
 
 
 def acr_suffix(cli_ctx: Any) -> str | None:
@@ -127,6 +196,31 @@ def outcome_of(ended: Ended) -> Outcome:
         line=order.request.line,
         error=shown_as(ended.failure, order.around) if ended.failure else None,
     )
+
+
+def outcome_of_unready(unready: Unready) -> Outcome:
+    """A request that came to no order, as it is printed."""
+    request = unready.request
+    return Outcome(
+        status=Status.FAILED,
+        registry=request.target.name,
+        source=request.source,
+        line=request.line,
+        error=shown_as(unready.failure, unready.around),
+    )
+
+
+def _say_end(ended: Ended) -> None:
+    if ended.failure:
+        _say_failure(outcome_of(ended))
+
+
+def _say_failure(outcome: Outcome) -> None:
+    """Say of one of many why it failed, as soon as that is known."""
+    error = outcome.error
+    where = f"Line {outcome.line}: " if outcome.line else ""
+    if error:
+        logger.error("%s%s", where, "\n".join([error.message, *error.advice]))
 
 
 def _registries_of(cli_ctx: Any, subscription: str) -> Any:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
-from azext_acrimport.oci.errors import OciError, UnsupportedManifest
+from azext_acrimport.oci.errors import OciError, UnknownPlatform, UnsupportedManifest
 from azext_acrimport.registry.errors import ConnectionFailed, OutOfTime, Reason, RegistryError, RegistryFailure
 from azext_acrimport.transfer.errors import CopyError, Side
 
@@ -83,7 +83,7 @@ def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[
     if cause.status in (401, 403):
         return _rights_advice(ex, name, around.credentials_given)
     if cause.status == 404:
-        return _missing_advice(ex, name)
+        return missing_advice(name, ex.registry, ex.repository)
     if cause.status == 405 and name:
         return _locked_advice(ex, name)
     if cause.status == 429:
@@ -122,10 +122,11 @@ def _rights_advice(ex: CopyError, name: str | None, credentials_given: bool) -> 
     )
 
 
-def _missing_advice(ex: CopyError, name: str | None) -> tuple[str, ...]:
+def missing_advice(name: str | None, host: str, repository: str) -> tuple[str, ...]:
+    """How to see what a repository has; ``name`` is the registry's name for ``az acr``, where it has one."""
     if name:
-        return (f"See what there is: az acr repository show-tags -n {name} --repository {ex.repository}",)
-    return (f"Check the name and the tag of {ex.registry}/{ex.repository}.",)
+        return (f"See what there is: az acr repository show-tags -n {name} --repository {repository}",)
+    return (f"Check the name and the tag of {host}/{repository}.",)
 
 
 def _locked_advice(ex: CopyError, name: str) -> tuple[str, ...]:
@@ -214,6 +215,11 @@ _OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (
         UnsupportedManifest,
         "ValidationError",
         ("Pull the image with an old client, push it again to convert it, and import the result.",),
+    ),
+    (
+        UnknownPlatform,
+        "InvalidArgumentValueError",
+        ("Name one of those with --platform, or leave --platform out to import what there is.",),
     ),
     (OciError, "ValidationError", ()),
     (

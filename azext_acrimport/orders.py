@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.lists.selection import TagFilter
 from azext_acrimport.plan import Plan, Via
 from azext_acrimport.request import Images, TargetName
 from azext_acrimport.resolve import Endpoint
@@ -43,7 +44,7 @@ class Request:  # pylint: disable=too-many-instance-attributes
     """One import as it was asked for: by the command's arguments, or by an entry of a list at ``line``.
 
     ``source``, ``registry``, ``images`` and ``repositories`` are as they were written; names may be templates.
-    ``via`` goes with where it was set.
+    ``via`` goes with where it was set. ``tags`` choose from the repository that the source then is.
     """
 
     target: TargetName
@@ -55,6 +56,8 @@ class Request:  # pylint: disable=too-many-instance-attributes
     force: bool = False
     login: Login = Login()
     via: tuple[Via, str] = (Via.AUTO, "--via")
+    tags: TagFilter = field(default_factory=TagFilter)
+    with_aliases: bool = False
     line: int | None = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,8 @@ class Ended:
 class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
     """One run over the orders of a command.
 
-    ``fail_fast``: after the first failure nothing further is begun, and copies under way are given up.
+    ``fail_fast``: after the first failure nothing further is begun, and copies under way are given up. ``tell`` is told
+    of each end as it comes, on whichever thread.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         fail_fast: bool = False,
         shows_progress: bool = True,
         manner: Manner | None = None,
+        tell: Callable[[Ended], None] | None = None,
     ) -> None:
         self._service = service
         self._connections = connections
@@ -75,6 +77,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._fail_fast = fail_fast
         self._shows_progress = shows_progress
         self._manner = manner
+        self._tell = tell
         self._halted = threading.Event()
         self._lock = threading.Lock()
         self._ended: dict[int, Ended] = {}
@@ -110,7 +113,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
                     with self._display.aside():
                         logger.warning("The service goes on with the import; see `az acr repository show-tags`.")
                 raise
-        return [self._ended.get(id(each)) or self._skipped(each) for each in orders]
+        return [self._ended.get(id(each)) or skipped(each) for each in orders]
 
     # By the service
 
@@ -196,11 +199,17 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             self._ended.setdefault(id(order), ended)
         if ended.failure and is_news and self._fail_fast:
             self._halted.set()
-        if is_news:
-            self._tally.ended()
+        if not is_news:
+            return
+        self._tally.ended()
+        if self._tell:
+            with self._display.aside():
+                self._tell(ended)
 
-    def _skipped(self, order: Order) -> Ended:
-        return Ended(order, _as_planned(order), Status.SKIPPED, seconds=time.monotonic() - self._started)
+
+def skipped(order: Order) -> Ended:
+    """An order that was not begun, or was given up."""
+    return Ended(order, _as_planned(order), Status.SKIPPED)
 
 
 def _as_planned(order: Order) -> Taken:

@@ -20,11 +20,11 @@ def load_text(argument: str, stdin: IO[bytes]) -> str:
     """The list that ``--from-file`` means: ``-`` is standard input, and anything else the path of a file.
 
     ``az`` puts the content of a file in the place of ``@file`` before we see it. So a value with several lines, or
-    that begins with ``[`` or ``{``, is the list itself.
+    that begins as one does, is the list itself.
 
     :raises InvalidRequest: the file is not there or cannot be read, is not UTF-8, or is over 32 MiB.
     """
-    if "\n" in argument or argument.lstrip().startswith(("[", "{")):
+    if "\n" in argument or argument.lstrip().startswith(("[", "{", "- ")):
         return argument
     content = _read(argument, stdin)
     if len(content) > MAX_BYTES:

@@ -9,6 +9,8 @@ OciError
 ├── InvalidReference    a name that is not ``registry/repository[:tag][@digest]``
 ├── InvalidDigest       a digest that is malformed or of an algorithm we cannot check
 ├── InvalidRange        a range of versions that cannot be read
+├── InvalidPlatform     a name that is not ``os/architecture[/variant][:os.version]``
+├── UnknownPlatform     an image is not there for a platform that was asked for
 └── InvalidManifest     a document that does not describe content we can copy
     └── UnsupportedManifest     Docker schema 1: signed, and without digests of its own parts
 """
@@ -28,6 +30,14 @@ class InvalidDigest(OciError):
 
 class InvalidRange(OciError):
     """A range of versions cannot be read."""
+
+
+class InvalidPlatform(OciError):
+    """A name is not ``os/architecture[/variant][:os.version]``."""
+
+
+class UnknownPlatform(OciError):
+    """An image is not there for a platform that was asked for."""
 
 
 class InvalidManifest(OciError):

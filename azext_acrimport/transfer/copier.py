@@ -8,7 +8,7 @@
     resolve     the source's tag to a digest; what do the target's tags name (another image: stop, nothing has moved)
     descend     from the root, each manifest once: what it refers to is wanted at the target before it is
     move        each blob once: there already, mounted from another repository of the registry, or streamed
-    ascend      a manifest is put when everything below it is there; the tags come last
+    ascend      a manifest is put when everything below it is there, what refers to it after it; the tags come last
 
 An interrupted copy leaves blobs and untagged manifests, never a tag, and a second run moves only what is missing.
 """
@@ -37,8 +37,11 @@ from azext_acrimport.transfer.events import (
     ignore,
 )
 from azext_acrimport.transfer.executor import Executor, Priority, Task
+from azext_acrimport.transfer.fallback import FallbackLists
+from azext_acrimport.transfer.gathering import Gatherer
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
 from azext_acrimport.transfer.move import BlobMover
+from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
 from azext_acrimport.transfer.survey import BATCH, Survey
@@ -101,6 +104,16 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
+        self._fallback_lists = FallbackLists()
+        self._gatherer = Gatherer(
+            self._graph,
+            self._lock,
+            self._survey,
+            submit=partial(self._executor.submit, Priority.GET_MANIFEST),
+            guard=self._guard,
+            descend=self._submit_descent,
+            ascend=self._submit_ready,
+        )
         self._mover = BlobMover(
             self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=halted
         )
@@ -175,24 +188,51 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         """Fix the digest, compare with the targets, and want the image where it is not."""
         root = tally.root
         tally.digest = self._survey.source_digest(root.source, root.identifier)
+        if root.platforms:
+            choice = choose(root.source, tally.digest, root.platforms, named=root.identifier)
+            tally.digest, tally.given, tally.original_digest = choice.digest, choice.manifest, choice.original_digest
         plans = [self._plan_target(tally, target) for target in root.targets]
+        if root.referrers is not None:
+            self._resolve_with_referrers(tally, plans)
+            return
         missing = [plan for plan in plans if plan is not None]
         if not missing:
             self._finish_existing(tally)
             return
         with self._lock:
             nodes = [self._graph.add_root(tally, target, checks_target=checks) for target, checks in missing]
+            tally.given = None  # the nodes have it
         for node in nodes:
             if node:
-                self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
+                self._submit_descent(node)
+
+    def _resolve_with_referrers(self, tally: Tally, plans: Sequence[tuple[Target, bool] | None]) -> None:
+        """Want the image where it is not, and what refers to it everywhere, before any tag."""
+        root = tally.root
+        tally.given = tally.given or self._fetch(root.source, tally.digest, Side.SOURCE, root.identifier)
+        fresh: list[ManifestNode] = []
+        images: dict[ManifestNode, ManifestNode | None] = {}
+        with self._lock:
+            for target, plan in zip(root.targets, plans, strict=True):
+                goal, checks = plan or (Target(target.repository.to_push()), False)
+                top = self._graph.add_gathering(tally, goal)
+                below, is_new = self._graph.add_image(top, checks_target=checks) if plan else (None, False)
+                images[top] = below
+                fresh += [below] if below and is_new else []
+            tally.manifests_existing += plans.count(None)
+        image, tally.given = tally.given, None  # the nodes have it
+        for node in fresh:
+            self._submit_descent(node)
+        self._gatherer.begin(tally, image, images)
 
     def _finish_existing(self, tally: Tally) -> None:
         """Everything is there already. Its type is asked for where there is but one image: nobody else looks at it."""
-        if not self._is_bulk:
+        if tally.given:
+            tally.media_type = tally.given.media_type
+        elif not self._is_bulk:
             repository = tally.root.targets[0].repository.to_push()
             tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
         tally.manifests_existing += 1
-        tally.unchanged = True
         self._observe(ManifestFinished(tally.digest, copied=False))
         self._observe(ImageFinished(tally.root))
 
@@ -218,6 +258,9 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     # Descend
 
+    def _submit_descent(self, node: ManifestNode) -> None:
+        self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
+
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
         # Of many images, none is looked for where there is nothing yet.
@@ -229,7 +272,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             checks = False
         begun = node.target.begin_digest_of(node.digest) if checks else None
         try:
-            manifest = self._fetch(node.source, node.digest, Side.SOURCE, node.named)
+            manifest = node.manifest or self._fetch(node.source, node.digest, Side.SOURCE, node.named)
         except CopyError:
             if begun:
                 begun.close()
@@ -238,7 +281,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             return
         node.manifest = manifest
         with self._lock, blamed_on(Side.SOURCE, node.source, node.digest):
-            node.waiting_for += 1  # holds the node back until all its children are known
+            node.waiting_for += not node.held  # holds the node back until all its children are known
             manifests = [self._graph.add_manifest(node, child) for child in manifest.manifests]
             blobs = [self._graph.add_blob(node, blob) for blob in manifest.blobs]
             node.waiting_for -= 1
@@ -246,7 +289,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._announce([blob for blob in blobs if blob])
         for child in manifests:
             if child:
-                self._submit(Priority.GET_MANIFEST, child, partial(self._descend, child))
+                self._submit_descent(child)
         for blob in blobs:
             if blob:
                 self._submit_blob(blob)
@@ -259,7 +302,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             if node.target.digest_of(node.digest, begun=begun) is None:
                 return False
         if node.tags:
-            node.manifest = self._fetch(node.target, node.digest, Side.TARGET)
+            node.manifest = node.manifest or self._fetch(node.target, node.digest, Side.TARGET)
             self._put(node, node.manifest)
         self._finish_manifest(node, copied=False)
         return True
@@ -287,7 +330,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             self._finish_blob(node, self._mover.move(node))
         except Unwanted:
             with self._lock:
-                heirs = self._graph.abandon(node)
+                # Meanwhile another image may have come to wait for it.
+                heirs = self._graph.abandon(node) if node.failed else [node]
             for heir in heirs:
                 self._submit_blob(heir)
 
@@ -322,31 +366,39 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     def _ascend(self, node: ManifestNode) -> None:
         """Put a manifest whose children are all there, under its tags or its digest."""
+        with self._lock:
+            is_dropped = node.failed
         manifest = node.manifest
-        if node.failed or manifest is None:
+        if is_dropped or manifest is None:  # there is none where it turned out to be there already
             return
-        self._put(node, manifest)
+        if node.gathers:
+            self._fallback_lists.note(node.target, node.listed)
+        if node.tags or not node.gathers:
+            self._put(node, manifest)
         self._finish_manifest(node, copied=True)
 
     def _put(self, node: ManifestNode, manifest: Manifest) -> None:
         put = ManifestPut(node.source, node.target, manifest, partial(self._send_again, node))
-        if not node.tags:
+        if node.tags:
+            put.under_tags(node.tags, force=node.tally.root.force)
+        else:
             put.under(manifest.digest)
-            return
-        put.under_tags(node.tags, force=node.tally.root.force)
+        node.tally.wrote = True
         for tag in node.tags:
             self._observe(TagWritten(node.target.name, tag))
 
     def _finish_manifest(self, node: ManifestNode, *, copied: bool) -> None:
         with self._lock:
-            node.tally.manifests_copied += copied
-            node.tally.manifests_existing += not copied
+            if not node.gathers:  # else it has been counted without its tags
+                node.tally.manifests_copied += copied
+                node.tally.manifests_existing += not copied
             for tally in node.roots:
                 tally.media_type = node.manifest.media_type if node.manifest else ""
             node.manifest = None  # its bytes are of no further use
             ready, _ = self._graph.finish(node)
             complete = [tally for tally in node.roots if tally.is_complete]
-        self._observe(ManifestFinished(node.digest, copied))
+        if not node.gathers:
+            self._observe(ManifestFinished(node.digest, copied))
         for tally in complete:
             self._observe(ImageFinished(tally.root))
         self._submit_ready(ready)

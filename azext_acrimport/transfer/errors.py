@@ -66,6 +66,10 @@ class Skipped(Exception):
     """An image was given up because the run was halted before it was complete. It has no tag yet."""
 
 
+class ReferrerTagExists(TagExists):
+    """A tag of cosign's names something else at the target. The image's own tags have not been written."""
+
+
 class CopyCancelled(Exception):
     """The copy was stopped from outside before it was complete."""
 

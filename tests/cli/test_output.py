@@ -196,6 +196,23 @@ def test_in_azure_pipelines_an_error_is_an_issue_and_what_a_registry_says_no_com
     assert done.stdout == ""
 
 
+def test_in_azure_pipelines_each_failure_of_a_list_is_an_issue_and_its_result_no_command(
+    world: World, az: SignedInAz, target: AzureRegistry, tmp_path: Path
+) -> None:
+    images = tmp_path / "images.txt"
+    images.write_text("mcr.microsoft.com/output:v1 bad:v1\nmcr.microsoft.com/output:v1 good:v1\n", encoding="utf-8")
+    world.azure.server.faults.add(Fault(registry_error(403, "DENIED", INJECTION), path="/v2/bad/", times=None))
+    arguments = ("acrx", "import", "--name", target.name, "--from-file", str(images), "--via", "local")
+
+    done = az(*arguments, env=PIPELINES, fails=True)
+
+    (command,) = commands(done.stderr)
+    assert command.properties == {"type": "error"}
+    assert "bad:v1" in command.text
+    assert commands(done.stdout) == []
+    assert [bool(result["error"]) for result in done.json] == [True, False]
+
+
 def test_in_azure_pipelines_the_route_is_no_issue_and_its_change_is(world: World, az: SignedInAz) -> None:
     target = world.registry()
     world.put(IMAGE, world.azure.mcr.store, "output", "v1")

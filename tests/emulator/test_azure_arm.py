@@ -232,3 +232,11 @@ def test_the_resource_graph_finds_a_login_server_in_every_subscription(client: C
     found = client.arm("POST", "/providers/Microsoft.ResourceGraph/resources", body={"query": query}).json()
 
     assert [row["id"] for row in found["data"]] == [registry.id]
+
+
+def test_a_registry_that_is_encrypted_with_a_key_of_ones_own_lists_no_referrers(azure: Emulator) -> None:
+    registry = new_registry(azure)
+    registry.encrypt()
+
+    assert registry.arm()["properties"]["encryption"] == {"status": "enabled"}
+    assert not registry.behaviour.referrers
