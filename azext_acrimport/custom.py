@@ -13,8 +13,10 @@ from typing import Any
 
 from knack.log import get_logger
 
+from azext_acrimport._console import manner_of, suited_console
 from azext_acrimport._errors import cli_errors, shown_as
 from azext_acrimport._exit import exit_after_output
+from azext_acrimport._pipelines import NOTICE
 from azext_acrimport.arm import open_directory
 from azext_acrimport.connections import Connections
 from azext_acrimport.explain import Surroundings
@@ -81,7 +83,11 @@ def import_image(
     effort = Effort(retries, timeout, max_connections)
     suffix = acr_suffix(cmd.cli_ctx)
     around = [Surroundings(acr_suffix=suffix)]
-    with cli_errors(lambda: around[0]), Connections(cmd.cli_ctx, effort) as connections:
+    with (
+        suited_console(cmd.cli_ctx),
+        cli_errors(lambda: around[0]),
+        Connections(cmd.cli_ctx, effort) as connections,
+    ):
         requests = requests_of(arguments, from_file, suffix=suffix, config=cmd.cli_ctx.config)
         part = Shard.parse(shard, os.environ) if shard else None
         with hidden_in_logs(*{each.login.password for each in requests}):
@@ -150,6 +156,7 @@ class _Command:
             no_wait=self._no_wait,
             fail_fast=self._fail_fast,
             shows_progress=shows_progress(self._cli_ctx),
+            manner=manner_of(self._cli_ctx),
             tell=tell,
         )
         ended = run(orders)
@@ -231,9 +238,9 @@ def _say_routes(orders: Sequence[Order]) -> None:
     for (route, reason), count in by_reason.items():
         what = "" if len(orders) == 1 else f" {count} image{'s' if count > 1 else ''}"
         if route is Route.SERVICE:
-            logger.warning("Importing%s by the service: %s.", what, reason)
+            logger.warning("Importing%s by the service: %s.", what, reason, extra=NOTICE)
         else:
-            logger.warning("Copying%s from here: %s.", what, reason)
+            logger.warning("Copying%s from here: %s.", what, reason, extra=NOTICE)
 
 
 def _count_routes(ended: Sequence[Ended]) -> None:

@@ -24,7 +24,8 @@ from azext_acrimport.registry.errors import (
 )
 from azext_acrimport.transfer.errors import CopyError, Side
 
-_CLIENT_IP = re.compile(r"client with IP '([^']+)' is not allowed access")
+# Nothing but an address: it becomes part of a command that is advised.
+_CLIENT_IP = re.compile(r"client with IP '([0-9A-Fa-f.:]+)' is not allowed access")
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ from typing import Any
 
 from azext_acrimport.arm import ResourceId
 from azext_acrimport.registry.errors import Cancelled
+from azext_acrimport.registry.said import clean
 
 # Where the service gives no Retry-After. The SDK's own default of 30 s would make a small import wait for nothing.
 POLL_SECONDS = 5
+_MAX_MESSAGE = 4000  # it may quote the registries, which say what they like
 _WAIT_SECONDS = 0.5  # how long it may take to notice that nobody waits any more
 
 States = Mapping[str, str]
@@ -106,4 +108,4 @@ def _refused(ex: Any) -> ImportRefused:
     error = getattr(ex, "error", None)
     if error is not None and getattr(error, "message", None):
         code, message = str(error.code or ""), str(error.message)
-    return ImportRefused(ex.status_code, code, message)
+    return ImportRefused(ex.status_code, clean(code, 64), clean(message, _MAX_MESSAGE))

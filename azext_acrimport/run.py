@@ -17,7 +17,9 @@ from typing import Any
 from knack.log import get_logger
 from knack.util import CLIError
 
-from azext_acrimport._progress import Display, RunTally
+from azext_acrimport._progress import Display, Manner
+from azext_acrimport._tally import RunTally
+from azext_acrimport._verbose import log_event
 from azext_acrimport.connections import Connections
 from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
@@ -65,6 +67,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         no_wait: bool = False,
         fail_fast: bool = False,
         shows_progress: bool = True,
+        manner: Manner | None = None,
         tell: Callable[[Ended], None] | None = None,
     ) -> None:
         self._service = service
@@ -73,6 +76,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._no_wait = no_wait
         self._fail_fast = fail_fast
         self._shows_progress = shows_progress
+        self._manner = manner
         self._tell = tell
         self._halted = threading.Event()
         self._lock = threading.Lock()
@@ -92,7 +96,8 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         by_copy = [(each, _as_planned(each)) for each in orders if each.plan.route is Route.LOCAL]
         self._service.prepare(by_service)
         self._tally = RunTally(len(orders))
-        self._display = Display(self._tally, sys.stderr, enabled=self._shows_progress and not self._no_wait)
+        shows = self._shows_progress and not self._no_wait
+        self._display = Display(self._tally, sys.stderr, enabled=shows, manner=self._manner)
         if by_service:
             self._tally.importing()
         pool = Pool(by_service, self._import, workers=IN_FLIGHT, halted=self._halted)
@@ -172,6 +177,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
         def observe(event: Event) -> None:
             self._tally.observe(event)
+            log_event(event)
             if isinstance(event, ImageFinished) and event.failure:
                 order, taken = by_root[id(event.root)]
                 self._end(order, taken, Status.FAILED, failure=event.failure)

@@ -348,7 +348,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             tally.blobs[outcome] += 1
             tally.bytes_copied += node.blob.size if outcome is BlobOutcome.COPIED else 0
             ready, followers = self._graph.finish(node)
-        self._observe(BlobFinished(node.blob.digest, node.blob.size, outcome))
+        origin = node.mount_from if outcome is BlobOutcome.MOUNTED else str(node.source)
+        self._observe(BlobFinished(node.blob.digest, node.blob.size, outcome, node.target.name, origin))
         for follower in followers:
             self._announce([follower])
             self._submit_blob(follower)

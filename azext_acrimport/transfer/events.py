@@ -41,11 +41,16 @@ class BlobAdvanced:
 
 @dataclass(frozen=True)
 class BlobFinished:
-    """The blob is at the target."""
+    """The blob is at the target, in ``repository``.
+
+    ``origin`` is where it was copied or mounted from: ``registry/repository``, or a repository of the same registry.
+    """
 
     digest: str
     size: int
     outcome: BlobOutcome
+    repository: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)

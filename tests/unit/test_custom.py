@@ -107,7 +107,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("azext_acrimport.credentials.saved_credentials", lambda host, repository: found.saved)
     monkeypatch.setattr("azext_acrimport.resolve.is_private_host", lambda host: False)
     for module in (custom, planning, run):
-        monkeypatch.setattr(module.logger, "warning", lambda text, *args: found.said.append(text % args))
+        monkeypatch.setattr(module.logger, "warning", lambda text, *args, **_: found.said.append(text % args))
     return found
 
 

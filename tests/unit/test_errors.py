@@ -85,6 +85,12 @@ def test_a_firewall_is_answered_with_the_commands_that_open_it() -> None:
     assert "az acr update -n prodreg --allow-trusted-services true" in advice
 
 
+def test_no_word_of_a_registry_becomes_part_of_a_command() -> None:
+    _, _, advice = shown(copy_error(Side.TARGET, refusal(403, FIREWALL.replace("20.1.2.3", "1; reboot"))))
+
+    assert "reboot" not in advice
+
+
 @pytest.mark.parametrize(
     ("side", "host", "around", "expected"),
     [

@@ -31,7 +31,9 @@ LAYERS = {
     "refusals.py": set(),
     "explain.py": {"oci", "registry", "layout", "transfer", "hosts"},
     "outcome.py": {"oci", "transfer", "plan", "request", "explain"},
-    "_progress.py": {"transfer"},
+    "_pipelines.py": {"oci"},
+    "_tally.py": {"transfer"},
+    "_progress.py": {"_tally", "_pipelines"},
     "_format.py": set(),
     "redaction.py": set(),
 }
@@ -39,6 +41,8 @@ LAYERS = {
 OTHERS = {"lists": {"yaml"}}
 # These speak to the Azure CLI, and may import it, inside functions.
 AZURE_SIDE = {
+    "_console.py": {"_pipelines", "_progress"},
+    "_verbose.py": {"_tally", "transfer"},
     "docker_config.py": {"registry"},
     "credentials.py": {"registry", "docker_config"},
     "_client_factory.py": set(),
