@@ -69,6 +69,8 @@ OPTIONS = {
     "semver": {"--semver"},
     "latest": {"--latest"},
     "with_aliases": {"--with-aliases"},
+    "platforms": {"--platform"},
+    "referrers": {"--referrers"},
 }
 
 
