@@ -73,13 +73,15 @@ def copy_all(
     :raises CopyCancelled: the clock of one of the registries was told to stop.
     """
     try:
-        return _Job(roots, settings or CopySettings(), observe).run()
+        return Job(roots, settings or CopySettings(), observe).run()
     except Cancelled as ex:
         raise CopyCancelled from ex
 
 
-class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
-    """One run of the algorithm over all its roots."""
+class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
+    """One run of the algorithm over all its roots. ``mover`` is what sees to the blobs: a preview has another."""
+
+    mover = BlobMover
 
     def __init__(self, roots: Sequence[Root], settings: CopySettings, observe: Observer) -> None:
         self._tallies = [Tally(root) for root in roots]
@@ -91,7 +93,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
-        self._mover = BlobMover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
+        self._mover = self.mover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
 
     def run(self) -> list[CopyResult | Exception]:
         for registry in self._registries():
