@@ -232,3 +232,18 @@ def test_the_resource_graph_finds_a_login_server_in_every_subscription(client: C
     found = client.arm("POST", "/providers/Microsoft.ResourceGraph/resources", body={"query": query}).json()
 
     assert [row["id"] for row in found["data"]] == [registry.id]
+
+
+@pytest.mark.parametrize(
+    ("principal", "actions"),
+    [("owner", [["*"]]), ("importer", [[f"{KIND}/read", f"{KIND}/importImage/action", f"{KIND}/pull/read"]])],
+)
+def test_callers_are_told_what_they_may_do(
+    client: Client, azure: Emulator, principal: str, actions: list[list[str]]
+) -> None:
+    path = f"{new_registry(azure).id}/providers/Microsoft.Authorization/permissions"
+
+    held = client.arm("GET", path, principal=principal).json()["value"]
+
+    assert [each["actions"] for each in held] == actions
+    assert all(each["notActions"] == [] for each in held)
