@@ -159,17 +159,16 @@ def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
     )
     if isinstance(cause, ConnectionFailed) and cause.reason in (Reason.DNS, Reason.PROXY):
         message = f"Cannot find {ex.side.value} registry {name}: {hidden}, and there is no way to {cause}."
-        return Shown("ResourceNotFoundError", message, unknown_advice(ex.side, name))
+        return Shown("ResourceNotFoundError", message, _unknown_advice(ex.side, name))
     if ex.side is Side.SOURCE and around.credentials_given:
         return None
     if isinstance(cause, RegistryError) and cause.status in (401, 403) and not refused_address(cause.message):
         message = f"{_verb(ex.side)} {_named(ex)}: {hidden}, and the registry does not let it in ({cause})."
-        return Shown(_KINDS[cause.status], message, unknown_advice(ex.side, name))
+        return Shown(_KINDS[cause.status], message, _unknown_advice(ex.side, name))
     return None
 
 
-def unknown_advice(side: Side, name: str) -> tuple[str, ...]:
-    """What to do about a registry that Azure Resource Manager does not show to the signed-in identity."""
+def _unknown_advice(side: Side, name: str) -> tuple[str, ...]:
     names = 'Check the name: az acr list --query "[].name"; and the subscription: az account set -s SUBSCRIPTION'
     if side is Side.SOURCE:
         return (

@@ -1,0 +1,168 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Both sides of an import, looked at at the same time: from this machine, and in Azure Resource Manager."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from azext_acrimport.check.findings import Finding
+from azext_acrimport.check.probe import PLACEHOLDER, Place, gave_no_answer, look_at_source, look_at_target
+from azext_acrimport.check.rights import Assignee, import_right, not_told
+from azext_acrimport.check.settings import shown_by_azure
+from azext_acrimport.credentials import signed_in_identity
+from azext_acrimport.explain import Surroundings
+from azext_acrimport.local import source_credentials, transport_settings
+from azext_acrimport.oci.reference import Reference
+from azext_acrimport.registry.credentials import EntraIdentity
+from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.retry import Clock, RetryPolicy
+from azext_acrimport.registry.transport import Transport
+from azext_acrimport.resolve import Endpoint
+from azext_acrimport.transfer.errors import Side
+
+STEP_SECONDS = 10.0  # for a connection, and for an answer
+LIMIT_SECONDS = 30.0  # for all that is asked of one side
+_POLICY = RetryPolicy(retries=1)
+
+Look = Callable[[], "list[Finding]"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source as it was named: the registry, the image where there is one, and the credentials for it."""
+
+    endpoint: Endpoint
+    reference: Reference
+    has_image: bool
+    username: str | None
+    password: str | None = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """What the result calls it."""
+        return str(self.reference) if self.has_image else self.endpoint.host
+
+    @property
+    def repository(self) -> str:
+        """The repository of the image, or one that stands for any."""
+        return self.reference.repository if self.has_image else PLACEHOLDER
+
+
+def look_around(cli_ctx: Any, target: Endpoint, source: Source | None, around: Surroundings) -> list[Finding]:
+    """All that can be found out about both sides, the target first. What gives no answer in time is not reached."""
+    assignee = Assignee(_account(cli_ctx))
+    settings = replace(transport_settings(), connect_timeout_seconds=STEP_SECONDS, timeout_seconds=STEP_SECONDS)
+    with Transport(settings) as transport:
+        to = _target_place(cli_ctx, target, source, around, assignee, transport)
+        origin = _source_place(cli_ctx, target, source, around, assignee, transport) if source else None
+        seen = side_by_side(
+            [
+                lambda: look_at_target(to),
+                lambda: look_at_source(origin) if origin else [],
+                lambda: [import_right(cli_ctx, target.azure, assignee)] if target.azure else [],
+            ],
+            LIMIT_SECONDS,
+        )
+        transport.abort()  # what is still on its way
+    at_target, at_source, right = seen
+    found = shown_by_azure(Side.TARGET, target, assignee, leaves=False)
+    found += [not_told()] if right is None else right
+    found += gave_no_answer(to, LIMIT_SECONDS) if at_target is None else at_target
+    if source and origin:
+        leaves = source.endpoint.host != target.host
+        found += shown_by_azure(Side.SOURCE, source.endpoint, assignee, leaves=leaves)
+        found += gave_no_answer(origin, LIMIT_SECONDS) if at_source is None else at_source
+    return found
+
+
+def side_by_side(looks: Sequence[Look], seconds: float) -> list[list[Finding] | None]:
+    """Look at several things at once; None stands for what took longer than so many seconds, and is left behind."""
+    found: list[list[Finding] | None] = [None] * len(looks)
+    defects: list[BaseException] = []
+
+    def run(index: int) -> None:
+        try:
+            found[index] = looks[index]()
+        except BaseException as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # raised below
+            defects.append(ex)
+
+    clock = Clock()
+    over = clock.now() + seconds
+    # A look-up of a name, and the core's own requests, take no time limit: so the threads may outlive their use.
+    threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(len(looks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, over - clock.now()))
+    if defects:
+        raise defects[0]
+    return list(found)
+
+
+def _target_place(  # pylint: disable=too-many-positional-arguments
+    cli_ctx: Any,
+    target: Endpoint,
+    source: Source | None,
+    around: Surroundings,
+    assignee: Assignee,
+    transport: Transport,
+) -> Place:
+    identity = signed_in_identity(cli_ctx, target.subscription)
+    return Place(
+        Side.TARGET,
+        Registry(target.host, transport=transport, credentials=identity, policy=_POLICY),
+        around,
+        _signed_in_as(assignee),
+        repository=source.repository if source else PLACEHOLDER,
+        assign=lambda role: assignee.assign(role, target.azure),
+    )
+
+
+def _source_place(  # pylint: disable=too-many-positional-arguments
+    cli_ctx: Any, target: Endpoint, source: Source, around: Surroundings, assignee: Assignee, transport: Transport
+) -> Place:
+    endpoint, reference, password = source.endpoint, source.reference, source.password
+    if endpoint.host == target.host and not password:
+        shown: Any = signed_in_identity(cli_ctx, target.subscription)
+    else:
+        shown = source_credentials(cli_ctx, endpoint, reference.repository, source.username, password)
+    is_ours = isinstance(shown, EntraIdentity) and not password
+    words = _signed_in_as(assignee) if is_ours else _in_words(shown is not None, source)
+    return Place(
+        Side.SOURCE,
+        Registry(reference.registry, transport=transport, credentials=shown, policy=_POLICY),
+        around,
+        words,
+        service_has_them=bool(password) or is_ours or shown is None,
+        is_acr=endpoint.facts.is_acr,
+        repository=source.repository,
+        identifier=reference.identifier if source.has_image else None,
+        assign=(lambda role: assignee.assign(role, endpoint.azure)) if is_ours else None,
+    )
+
+
+def _in_words(has_any: bool, source: Source) -> str:
+    if source.password:
+        return f"with the credentials that were given ({source.username or 'an access token'})"
+    if has_any:
+        return "with what docker login or podman login left on this machine; the service does not have it"
+    return "without credentials: none were given, and this machine keeps none for it"
+
+
+def _signed_in_as(assignee: Assignee) -> str:
+    return f"as {assignee.name or 'a managed identity'} (az login)"
+
+
+def _account(cli_ctx: Any) -> str:
+    """The name of the signed-in identity; empty for a managed identity, which the core knows by no name of its own."""
+    from azure.cli.core._profile import Profile
+
+    name = str(Profile(cli_ctx=cli_ctx).get_current_account_user())
+    return "" if name.endswith("AssignedIdentity") else name
