@@ -90,13 +90,13 @@ def conclude(plan: Plan, findings: Sequence[Finding], *, names: dict[Side, str])
     if not obstacle:
         return Verdict(plan.route, plan.reason)
     if plan.route is Route.LOCAL:
-        return Verdict(None, f"{plan.reason}; and a copy from here fails: {obstacle}")
+        return Verdict(None, f"{plan.reason}; and a copy from here would fail: {obstacle}")
     if not plan.may_fall_back:
-        return Verdict(None, f"{plan.reason}; and the service fails: {obstacle}")
+        return Verdict(None, f"{plan.reason}; and the service would fail: {obstacle}")
     second = _obstacle(Route.LOCAL, findings, names)
     if not second:
         return Verdict(Route.LOCAL, f"{obstacle}, so the service cannot do it")
-    return Verdict(None, obstacle if second == obstacle else f"{obstacle}; and a copy from here fails: {second}")
+    return Verdict(None, obstacle if second == obstacle else f"{obstacle}; and a copy from here would fail: {second}")
 
 
 def _obstacle(route: Route, findings: Sequence[Finding], names: dict[Side, str]) -> str:

@@ -18,8 +18,10 @@ from azext_acrimport.explain import Surroundings, explain_copy_error, refused_ad
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Route
+from azext_acrimport.registry.connection import HttpViolation
 from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError
 from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.transport import failure
 from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
 from azext_acrimport.transfer.graph import MAX_DEPTH
 
@@ -154,12 +156,9 @@ def _blobs(place: Place, repository: Repository, blob: Descriptor) -> Finding:
     Source: https://learn.microsoft.com/azure/container-registry/container-registry-firewall-access-rules
     """
 
-    def read() -> None:
-        repository.open_blob(blob.digest, last=0).close()
-
     try:
         with blamed_on(Side.SOURCE, repository, blob.digest):
-            place.registry.client.retrying(read)
+            place.registry.client.retrying(partial(_read_a_byte, repository, blob.digest))
     except CopyError as ex:
         advice = "Let this machine reach the host that the registry sends to for its blobs"
         name = place.around.acr_name(place.registry.host)
@@ -168,6 +167,16 @@ def _blobs(place: Place, repository: Repository, blob: Descriptor) -> Finding:
             advice += f" (*.blob.core.windows.net), or have it use hosts of its own, and allow those: {own_hosts}"
         return place.failed("blobs", f"the image is there, but not its blobs: {ex.__cause__}", advice)
     return place.ok("blobs", "one byte was read")
+
+
+def _read_a_byte(repository: Repository, digest: str) -> None:
+    response = repository.open_blob(digest, last=0)  # of a registry that knows no ranges it is the whole blob
+    try:
+        response.readinto(memoryview(bytearray(1)))
+    except (OSError, HttpViolation) as ex:
+        raise failure(repository.registry.host, repository.registry.client.origin, ex) from ex
+    finally:
+        response.close()
 
 
 def _front_door(place: Place) -> list[Finding]:
@@ -190,7 +199,7 @@ def _failed(place: Place, ex: CopyError, granted: frozenset[str] | None) -> list
 def _refused(place: Place, cause: RegistryError, advice: str, granted: frozenset[str] | None) -> list[Finding]:
     address = refused_address(cause.message)
     if address:
-        detail = f"{place.registry.host} refuses this machine, which it sees as {address}"
+        detail = f"it refuses this machine, which it sees as {address}"
         return [place.answers, place.failed("firewall", detail, advice)]
     if granted is not None and "pull" not in granted and cause.status in (401, 403):
         return [place.answers, place.signed_in, *_told(place, granted, advice)]

@@ -43,7 +43,7 @@ from azext_acrimport.transfer.errors import Side
 NAMES = {Side.TARGET: "prodreg", Side.SOURCE: "docker.io"}
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/prodreg"
 BY_SERVICE = Plan(Route.SERVICE, "both are open", may_fall_back=True)
-FROM_HERE = Plan(Route.LOCAL, "the target is closed")
+FROM_HERE = Plan(Route.LOCAL, "it is closed")
 FINE = Finding(Side.TARGET, "push", Status.OK, "allowed")
 NO_IMPORT = Finding(Side.TARGET, "import right", Status.FAILED, "no right", blocks=SERVICE)
 NO_PUSH = Finding(Side.TARGET, "push", Status.FAILED, "may not push", blocks=HERE)
@@ -62,21 +62,26 @@ def azure(name: str = "prodreg", **settings: str) -> AzureRegistry:
     [
         (BY_SERVICE, [FINE, WARNED], Route.SERVICE, "both are open"),
         (BY_SERVICE, [NO_PUSH], Route.SERVICE, "both are open"),
-        (FROM_HERE, [NO_IMPORT], Route.LOCAL, "the target is closed"),
+        (FROM_HERE, [NO_IMPORT], Route.LOCAL, "it is closed"),
         (BY_SERVICE, [NO_IMPORT], Route.LOCAL, "target prodreg: no right, so the service cannot do it"),
         (BY_SERVICE, [NO_IMAGE], None, "source docker.io: no such image"),
-        (FROM_HERE, [NO_PUSH], None, "the target is closed; and a copy from here fails: target prodreg: may not push"),
+        (
+            FROM_HERE,
+            [NO_PUSH],
+            None,
+            "it is closed; and a copy from here would fail: target prodreg: may not push",
+        ),
         (
             BY_SERVICE,
             [NO_IMPORT, NO_PUSH],
             None,
-            "target prodreg: no right; and a copy from here fails: target prodreg: may not push",
+            "target prodreg: no right; and a copy from here would fail: target prodreg: may not push",
         ),
         (
             Plan(Route.SERVICE, "--via is service"),
             [NO_IMPORT],
             None,
-            "--via is service; and the service fails: target prodreg: no right",
+            "--via is service; and the service would fail: target prodreg: no right",
         ),
     ],
 )
