@@ -29,6 +29,7 @@ PLACEHOLDER = "acrx-check"  # the repository that is asked about where none was 
 _STEPS = {Reason.DNS: "name", Reason.TLS: "tls", Reason.PROXY: "proxy"}
 _CHECKS = {401: "pull", 403: "pull", 404: "image", 429: "rate limit"}
 _ANSWERS = frozenset({200, 401})
+_ENTRA_ADVICE = "Check HTTPS_PROXY, and that this machine reaches login.microsoftonline.com"
 _ROLES = {"pull": "AcrPull", "push": "AcrPush"}
 _ABAC = {"pull": "Container Registry Repository Reader", "push": "Container Registry Repository Writer"}
 
@@ -111,9 +112,11 @@ def _look(place: Place, repository: Repository, ask: Callable[[], list[Finding]]
             return ask()
     except CopyError as ex:
         return _failed(place, ex, repository.granted)
-    except (CLIError, OSError) as ex:  # Entra gives no token, or cannot be reached
+    except CLIError as ex:  # Entra gives no token
         advice = in_one_line(getattr(ex, "recommendations", ()) or ("az login",))
         return [place.answers, place.failed("sign-in", str(ex), advice)]
+    except OSError as ex:  # Entra cannot be reached: what a registry's network does to us is a CopyError
+        return [place.answers, place.failed("sign-in", f"no way to Microsoft Entra: {ex}", _ENTRA_ADVICE)]
 
 
 def _rights(place: Place, repository: Repository) -> list[Finding]:
@@ -131,7 +134,7 @@ def _told(place: Place, granted: frozenset[str] | None, advice: str = "") -> lis
 
 
 def _no_right(place: Place, right: str, advice: str) -> Finding:
-    blocks = HERE if place.side is Side.TARGET else BOTH
+    blocks = BOTH if place.side is Side.SOURCE and place.service_has_them else HERE
     if not place.assign:
         return place.failed(right, f"these credentials may not {right}", advice, blocks)
     role = _ROLES[right]

@@ -20,7 +20,7 @@ from azext_acrimport.credentials import signed_in_identity
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.local import source_credentials, transport_settings
 from azext_acrimport.oci.reference import Reference
-from azext_acrimport.registry.credentials import EntraIdentity
+from azext_acrimport.registry.credentials import Credentials, EntraIdentity
 from azext_acrimport.registry.repository import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport
@@ -60,9 +60,9 @@ def look_around(cli_ctx: Any, target: Endpoint, source: Source | None, around: S
     assignee = Assignee(_account(cli_ctx))
     settings = replace(transport_settings(), connect_timeout_seconds=STEP_SECONDS, timeout_seconds=STEP_SECONDS)
     with Transport(settings) as transport:
-        to = _target_place(cli_ctx, target, source, around, assignee, transport)
-        origin = _source_place(cli_ctx, target, source, around, assignee, transport) if source else None
-        seen = side_by_side(
+        here = _Here(cli_ctx, around, assignee, transport)
+        to, origin = here.target(target, source), here.source(target, source) if source else None
+        at_target, at_source, right = side_by_side(
             [
                 lambda: look_at_target(to),
                 lambda: look_at_source(origin) if origin else [],
@@ -71,7 +71,6 @@ def look_around(cli_ctx: Any, target: Endpoint, source: Source | None, around: S
             LIMIT_SECONDS,
         )
         transport.abort()  # what is still on its way
-    at_target, at_source, right = seen
     found = shown_by_azure(Side.TARGET, target, assignee, leaves=False)
     found += [not_told()] if right is None else right
     found += gave_no_answer(to, LIMIT_SECONDS) if at_target is None else at_target
@@ -106,46 +105,52 @@ def side_by_side(looks: Sequence[Look], seconds: float) -> list[list[Finding] | 
     return list(found)
 
 
-def _target_place(  # pylint: disable=too-many-positional-arguments
-    cli_ctx: Any,
-    target: Endpoint,
-    source: Source | None,
-    around: Surroundings,
-    assignee: Assignee,
-    transport: Transport,
-) -> Place:
-    identity = signed_in_identity(cli_ctx, target.subscription)
-    return Place(
-        Side.TARGET,
-        Registry(target.host, transport=transport, credentials=identity, policy=_POLICY),
-        around,
-        _signed_in_as(assignee),
-        repository=source.repository if source else PLACEHOLDER,
-        assign=lambda role: assignee.assign(role, target.azure),
-    )
+@dataclass(frozen=True)
+class _Here:
+    """This machine: who is signed in to the Azure CLI on it, and its connections."""
 
+    cli_ctx: Any
+    around: Surroundings
+    assignee: Assignee
+    transport: Transport
 
-def _source_place(  # pylint: disable=too-many-positional-arguments
-    cli_ctx: Any, target: Endpoint, source: Source, around: Surroundings, assignee: Assignee, transport: Transport
-) -> Place:
-    endpoint, reference, password = source.endpoint, source.reference, source.password
-    if endpoint.host == target.host and not password:
-        shown: Any = signed_in_identity(cli_ctx, target.subscription)
-    else:
-        shown = source_credentials(cli_ctx, endpoint, reference.repository, source.username, password)
-    is_ours = isinstance(shown, EntraIdentity) and not password
-    words = _signed_in_as(assignee) if is_ours else _in_words(shown is not None, source)
-    return Place(
-        Side.SOURCE,
-        Registry(reference.registry, transport=transport, credentials=shown, policy=_POLICY),
-        around,
-        words,
-        service_has_them=bool(password) or is_ours or shown is None,
-        is_acr=endpoint.facts.is_acr,
-        repository=source.repository,
-        identifier=reference.identifier if source.has_image else None,
-        assign=(lambda role: assignee.assign(role, endpoint.azure)) if is_ours else None,
-    )
+    def target(self, target: Endpoint, source: Source | None) -> Place:
+        """The target, as an import into the repository of the source's name meets it."""
+        return Place(
+            Side.TARGET,
+            self._registry(target.host, signed_in_identity(self.cli_ctx, target.subscription)),
+            self.around,
+            self._signed_in,
+            repository=source.repository if source else PLACEHOLDER,
+            assign=lambda role: self.assignee.assign(role, target.azure),
+        )
+
+    def source(self, target: Endpoint, source: Source) -> Place:
+        """The source, with the credentials that a copy from here would show it."""
+        endpoint, reference, password = source.endpoint, source.reference, source.password
+        if endpoint.host == target.host and not password:
+            shown: Credentials | None = signed_in_identity(self.cli_ctx, target.subscription)
+        else:
+            shown = source_credentials(self.cli_ctx, endpoint, reference.repository, source.username, password)
+        is_ours = isinstance(shown, EntraIdentity) and not password
+        return Place(
+            Side.SOURCE,
+            self._registry(reference.registry, shown),
+            self.around,
+            self._signed_in if is_ours else _in_words(shown is not None, source),
+            service_has_them=bool(password) or is_ours or shown is None,
+            is_acr=endpoint.facts.is_acr,
+            repository=source.repository,
+            identifier=reference.identifier if source.has_image else None,
+            assign=(lambda role: self.assignee.assign(role, endpoint.azure)) if is_ours else None,
+        )
+
+    def _registry(self, host: str, shown: Credentials | None) -> Registry:
+        return Registry(host, transport=self.transport, credentials=shown, policy=_POLICY)
+
+    @property
+    def _signed_in(self) -> str:
+        return f"as {self.assignee.name or 'a managed identity'} (az login)"
 
 
 def _in_words(has_any: bool, source: Source) -> str:
@@ -154,10 +159,6 @@ def _in_words(has_any: bool, source: Source) -> str:
     if has_any:
         return "with what docker login or podman login left on this machine; the service does not have it"
     return "without credentials: none were given, and this machine keeps none for it"
-
-
-def _signed_in_as(assignee: Assignee) -> str:
-    return f"as {assignee.name or 'a managed identity'} (az login)"
 
 
 def _account(cli_ctx: Any) -> str:

@@ -156,8 +156,10 @@ def test_credentials_that_the_token_service_refuses(lab: Lab) -> None:
     assert "wrong" not in str(found)
 
 
-@pytest.mark.parametrize("problem", [CLIError("Please run 'az login'."), OSError("no way to Entra")])
-def test_an_identity_that_gets_no_token(lab: Lab, problem: Exception) -> None:
+@pytest.mark.parametrize(
+    ("problem", "advice"), [(CLIError("expired"), "az login"), (OSError("refused"), "login.microsoftonline.com")]
+)
+def test_an_identity_that_gets_no_token(lab: Lab, problem: Exception, advice: str) -> None:
     def get_token(audience: str) -> Any:
         raise problem
 
@@ -168,7 +170,8 @@ def test_an_identity_that_gets_no_token(lab: Lab, problem: Exception) -> None:
     found = look_at_target(target(lab))
 
     assert told(found) == [("connection", "ok"), ("sign-in", "failed")]
-    assert (found[-1].detail, found[-1].advice) == (str(problem), "az login")
+    assert str(problem) in found[-1].detail
+    assert advice in found[-1].advice
 
 
 def test_blobs_behind_a_firewall(lab: Lab) -> None:
