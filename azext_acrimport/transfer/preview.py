@@ -20,7 +20,7 @@ from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.copier import CopySettings, Job
 from azext_acrimport.transfer.errors import CopyCancelled, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import ignore
-from azext_acrimport.transfer.graph import BlobNode, ManifestNode, Root, Tally, Target
+from azext_acrimport.transfer.graph import BlobNode, Root, Tally, Target
 from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
 
@@ -110,9 +110,6 @@ class _Look(Job):  # pylint: disable=too-few-public-methods
     def __init__(self, roots: Sequence[Root], settings: CopySettings) -> None:
         super().__init__(roots, settings, ignore)
         self._is_bulk = False  # of many images, a copy does not look for each one: a preview does
-
-    def _put(self, node: ManifestNode, manifest: Manifest) -> None:
-        pass
 
     def look(self) -> list[Preview | Exception]:
         """Run, and say what was found."""
