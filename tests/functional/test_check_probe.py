@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -268,4 +270,32 @@ def test_a_target_that_does_not_tell(lab: Lab) -> None:
     found = look_at_target(target(lab))
 
     assert told(found) == [("connection", "ok"), ("sign-in", "ok"), ("pull", "unknown"), ("push", "unknown")]
+    assert lab.target_app.store.names() == []
+
+
+@pytest.mark.parametrize(
+    ("granted", "pull", "push"),
+    [(["pull", "push"], "ok", "ok"), (["pull"], "ok", "failed"), ([], "failed", "failed"), (["push"], "failed", "ok")],
+)
+def test_a_token_tells_what_it_was_granted(lab: Lab, granted: list[str], pull: str, push: str) -> None:
+    claims = json.dumps({"access": [{"type": "repository", "name": TARGET, "actions": granted}]}).encode()
+    token = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
+    realm = lab.server.serve_plain(lambda request: Response.json(200, {"token": token}))
+
+    def authorise(request: Any, needed: Any) -> Response | None:
+        if "pull" in granted and "Authorization" in request.headers:
+            return None
+        return Response(401, {"WWW-Authenticate": f'Bearer realm="http://{realm}/token",service="x"'}, b"")
+
+    lab.target_app.authorise = authorise
+
+    found = look_at_target(target(lab))
+
+    assert told(found) == [("connection", "ok"), ("sign-in", "ok"), ("pull", pull), ("push", push)]
+    needed = [f"az role assignment create --role {role}" for role in ("AcrPull", "AcrPush")]
+    assert [each.advice for each in found[2:]] == [
+        advice if each.status is Status.FAILED else "" for each, advice in zip(found[2:], needed, strict=True)
+    ]
+    (asked,) = lab.asked(realm)
+    assert asked.arg("scope") == f"repository:{TARGET}:pull,push"
     assert lab.target_app.store.names() == []
