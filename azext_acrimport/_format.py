@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import OrderedDict
 from typing import Any
+
+_DETAIL_WIDTH = 90
 
 
 def import_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
@@ -30,4 +33,25 @@ def _row(result: dict[str, Any], name: str) -> OrderedDict[str, Any]:
             ("BytesCopied", "" if result["bytesCopied"] is None else result["bytesCopied"]),
             ("Seconds", result["seconds"]),
         ]
+    )
+
+
+def check_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
+    """A row for each check, with what to do about it below; the route that follows is the last."""
+    route = {"side": "", "check": "route", "status": result["route"], "detail": result["reason"], "advice": ""}
+    return [_check_row(check) for check in [*result["checks"], route]]
+
+
+def _check_row(check: dict[str, str]) -> OrderedDict[str, Any]:
+    lines = textwrap.wrap(check["detail"], _DETAIL_WIDTH, break_long_words=False, break_on_hyphens=False)
+    lines += textwrap.wrap(
+        check["advice"],
+        _DETAIL_WIDTH,
+        initial_indent="-> ",
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return OrderedDict(
+        [("Side", check["side"]), ("Check", check["check"]), ("Status", check["status"]), ("Detail", "\n".join(lines))]
     )

@@ -39,3 +39,22 @@ examples:
   - name: Copy an image from this machine, whatever the network settings say.
     text: az acrx import -n myregistry --source sourceregistry.azurecr.io/app:v1 --via local
 """
+
+helps["acrx check"] = """
+type: command
+short-summary: See whether an import would get through, by which route, and what stands in the way.
+long-summary: >-
+    Looks at the target, and at the source if one is named, from this machine and in Azure Resource Manager: what can
+    be reached, with which rights, and what the service can reach. Changes nothing anywhere. The exit code is 0 where
+    an import would get through by some route, and 1 where it would not; what fails is told with the command that
+    mends it.
+examples:
+  - name: See whether images can be imported into a registry at all.
+    text: az acrx check -n myregistry --output table
+  - name: See whether this image can be imported. One byte of it is read.
+    text: az acrx check -n myregistry --source sourceregistry.azurecr.io/app:v1 --output table
+  - name: See whether a registry can be reached, without an image.
+    text: az acrx check -n myregistry --source docker.io
+  - name: Try the credentials of a private registry.
+    text: az acrx check -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p @password.txt
+"""

@@ -28,7 +28,7 @@ REGISTRY_TYPE = "Microsoft.ContainerRegistry/registries"
 
 def load_arguments(self: Any, _: Any) -> None:
     """Register the arguments."""
-    with self.argument_context("acrx import") as c:
+    with self.argument_context("acrx") as c:
         c.argument(
             "registry_name",
             options_list=["--name", "-n"],
@@ -38,6 +38,7 @@ def load_arguments(self: Any, _: Any) -> None:
             configured_default="acr",
         )
         c.argument("resource_group_name", arg_type=resource_group_name_type, required=False)
+    with self.argument_context("acrx import") as c:
         c.argument(
             "via",
             arg_type=get_enum_type([each.value for each in Via]),
@@ -58,10 +59,16 @@ def load_arguments(self: Any, _: Any) -> None:
     _load_names(self)
     _load_lists(self)
     _load_effort(self)
+    with self.argument_context("acrx check", arg_group="Source") as c:
+        c.argument(
+            "source_image",
+            options_list=["--source"],
+            help="Image to import, as for `az acrx import`, or a registry alone: `registry.contoso.com`.",
+        )
 
 
 def _load_source(self: Any) -> None:
-    with self.argument_context("acrx import", arg_group="Source") as c:
+    with self.argument_context("acrx", arg_group="Source") as c:
         c.argument(
             "source_image",
             options_list=["--source"],

@@ -11,16 +11,14 @@ the cloud's suffix.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from knack.log import get_logger
 
 from azext_acrimport.docker_config import NULL_GUID, Places, find_credentials
+from azext_acrimport.registry.claims import claims_of
 from azext_acrimport.registry.credentials import (
     ACR_AUDIENCE,
     BearerToken,
@@ -85,21 +83,9 @@ def saved_credentials(host: str, repository: str) -> Credentials | None:
 
 
 def _token_for_acr(token: str) -> Credentials:
-    claims = _claims(token)
+    claims = claims_of(token)
     if claims.get("iss") == _ACR_ISSUER:
         return BearerToken(token) if "access" in claims else IdentityToken(token)
     tenant = claims.get("tid")
     entra = EntraToken(token, tenant if isinstance(tenant, str) else None)
     return EntraIdentity(lambda audience: entra, (ACR_AUDIENCE,))
-
-
-def _claims(token: str) -> Mapping[str, Any]:
-    """The claims of a token, unverified: they only tell which kind of token it is."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return {}
-    return claims if isinstance(claims, Mapping) else {}

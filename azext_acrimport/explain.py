@@ -86,9 +86,9 @@ def _refused(ex: CopyError, cause: RegistryError, around: Surroundings) -> Shown
 
 def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[str, ...]:
     name = around.acr_name(ex.registry)
-    client = _CLIENT_IP.search(cause.message)
-    if client and name:
-        return firewall_advice(name, client.group(1))
+    address = refused_address(cause.message)
+    if address and name:
+        return firewall_advice(name, address)
     if cause.status in (401, 403):
         return _rights_advice(ex, name, around.credentials_given)
     if cause.status == 404:
@@ -98,6 +98,12 @@ def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[
     if cause.status == 429:
         return _throttled_advice(ex)
     return ()
+
+
+def refused_address(message: str) -> str | None:
+    """The address of this machine as ACR's firewall saw it, where that is what a refusal says."""
+    found = _CLIENT_IP.search(message)
+    return found.group(1) if found else None
 
 
 def firewall_advice(name: str, address: str) -> tuple[str, ...]:
@@ -198,7 +204,7 @@ def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
         return Shown("ResourceNotFoundError", message, _unknown_advice(ex.side, name))
     if ex.side is Side.SOURCE and around.credentials_given:
         return None
-    if isinstance(cause, RegistryError) and cause.status in (401, 403) and not _CLIENT_IP.search(cause.message):
+    if isinstance(cause, RegistryError) and cause.status in (401, 403) and not refused_address(cause.message):
         message = f"{_verb(ex.side)} {_named(ex)}: {hidden}, and the registry does not let it in ({cause})."
         return Shown(_KINDS[cause.status], message, _unknown_advice(ex.side, name))
     return None

@@ -20,10 +20,9 @@ from azext_acrimport.lists.loading import load_text
 from azext_acrimport.lists.template import check_template, has_fields
 from azext_acrimport.oci.errors import InvalidReference
 from azext_acrimport.oci.platform import Platform
-from azext_acrimport.oci.reference import split_image
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Login, Request
-from azext_acrimport.request import InvalidRequest, TargetName, check_names, split_source
+from azext_acrimport.request import InvalidRequest, TargetName, check_names, check_source
 
 Arguments = Mapping[str, Any]
 """What was given, by the names of options without dashes; None and False where it was not."""
@@ -79,8 +78,8 @@ def _check(request: Request) -> None:
     """
     if is_layout(request.source):
         _check_layout(request)
-    elif not request.registry:  # beside it the image may repeat the login server, which is known only later
-        _check_image(split_source(request.source)[1])
+    else:
+        check_source(request.source, request.registry)
     for option, names in (("--image", request.images), ("--repository", request.repositories)):
         for name in names:
             check_template(name, option=option)
@@ -90,13 +89,6 @@ def _check(request: Request) -> None:
     request.tags.check_source(request.source)
     if request.tags.is_active:
         _check_names_for_many(request)
-
-
-def _check_image(image: str) -> None:
-    try:
-        split_image(image)
-    except InvalidReference as ex:
-        raise InvalidRequest(f"--source: {ex}") from ex
 
 
 def _check_layout(request: Request) -> None:

@@ -126,6 +126,15 @@ def split_source(source: str) -> tuple[str, str]:
     return _checked("--source", check_registry, host), image
 
 
+def check_source(source: str, registry: str | None) -> None:
+    """Check ``--source``, as far as that can be done without Azure.
+
+    :raises InvalidRequest: there is no registry in it and none beside it, or a part of it is malformed.
+    """
+    if not registry:  # beside it the image may repeat the login server, which is known only later
+        _checked("--source", split_image, split_source(source)[1])
+
+
 def within_registry(source: str, login_servers: Sequence[str]) -> tuple[str, bool]:
     """The image of a ``--source`` that stands beside ``--registry``, and whether a login server was trimmed from it."""
     host, slash, image = source.partition("/")

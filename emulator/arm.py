@@ -68,6 +68,7 @@ class ArmApp:
             ("POST", f"{_SUBSCRIPTION}{_PROVIDER}/checkNameAvailability", self._check_name),
             ("GET", f"{_SUBSCRIPTION}{_PROVIDER}/locations/[^/]+/operationResults/(?P<operation>[^/]+)", self._poll),
             ("GET", _REGISTRY, self._get_registry),
+            ("GET", f"{_REGISTRY}/providers/Microsoft.Authorization/permissions", self._list_permissions),
             ("PATCH", _REGISTRY, self._update_registry),
             ("PUT", _REGISTRY, self._put_registry),
             ("POST", f"{_REGISTRY}/listCredentials", self._list_credentials),
@@ -238,6 +239,14 @@ class ArmApp:
             registry = self.create(call.names["registry"], subscription, call.names["group"])
         registry.update(call.request.read_json())
         return Response.json(200, registry.arm())
+
+    def _list_permissions(self, call: Call) -> Response:
+        """List what the caller may do, as anybody may ask of oneself."""
+        names = call.names
+        scope = f"{self._subscription(call).scope}/resourceGroups/{names['group']}/providers/{REGISTRIES}"
+        held = self.directory.permissions(call.principal, f"{scope}/{names['registry']}")
+        nothing: dict[str, list[str]] = {"notActions": [], "dataActions": [], "notDataActions": []}
+        return listed([{"actions": list(actions), **nothing} for actions in held])
 
     def _check_name(self, call: Call) -> Response:
         name = str(call.request.read_json().get("name", ""))

@@ -142,6 +142,11 @@ class Directory:
             if grant.client_id == principal.client_id
         )
 
+    def permissions(self, principal: Principal, scope: str) -> list[tuple[str, ...]]:
+        """Return the actions of each of its roles that hold at a scope."""
+        grants = [grant for grant in self._grants if grant.client_id == principal.client_id]
+        return [ROLES[grant.role] for grant in grants if grant.covers(scope)]
+
     def visible_subscriptions(self, principal: Principal) -> list[Subscription]:
         """Return the subscriptions of its tenant in which it has any role, at whatever scope."""
         grants = [grant for grant in self._grants if grant.client_id == principal.client_id]

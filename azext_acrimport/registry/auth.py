@@ -12,7 +12,6 @@ and https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md for the exchange of
 from __future__ import annotations
 
 import base64
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from urllib.parse import unquote, urlencode
 
 from azext_acrimport.registry.address import BadUrl, Origin, is_loopback, split_url
 from azext_acrimport.registry.challenge import Challenge, parse_challenges
+from azext_acrimport.registry.claims import claims_of
 from azext_acrimport.registry.credentials import BearerToken, Credentials, EntraIdentity, IdentityToken, Password
 from azext_acrimport.registry.errors import ProtocolError, RegistryError, RegistryFailure
 from azext_acrimport.registry.retry import Clock
@@ -280,8 +280,6 @@ def _only_pull(scope: Scope) -> bool:
 def _lifetime_of_jwt(token: str, today: float) -> float:
     """Seconds that the token lives by its own ``exp``; the specification's default where it does not say."""
     try:
-        payload = token.split(".")[1]
-        expires = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-        return max(1.0, float(expires) - today)
-    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
+        return max(1.0, float(claims_of(token)["exp"]) - today)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return _DEFAULT_LIFETIME_SECONDS

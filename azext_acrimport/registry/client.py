@@ -173,6 +173,11 @@ class Client:  # pylint: disable=too-many-instance-attributes
             raise self._refusal(response, request)
         return Answer(response.status, response.headers, self._read(response, _MAX_ERROR_BYTES))
 
+    def shown_token(self, scope: Scope) -> str | None:
+        """The bearer token that requests for the scope were last sent with; None without one."""
+        scheme, _, token = (self._auth.known_header(scope) or "").partition(" ")
+        return token if scheme == "Bearer" else None
+
     def farewell(self, method: str, path: str, *, scope: Scope) -> None:
         """Send a request whose answer does not matter: once, and also when the run has been stopped."""
         try:

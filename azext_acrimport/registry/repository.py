@@ -19,6 +19,7 @@ from azext_acrimport.oci.manifest import MAX_CHILDREN, MAX_MANIFEST_BYTES, Manif
 from azext_acrimport.oci.media_types import ACCEPT
 from azext_acrimport.oci.reference import check_repository
 from azext_acrimport.registry.address import BadUrl, split_url
+from azext_acrimport.registry.claims import granted_actions
 from azext_acrimport.registry.client import Answer, Client, OnWait
 from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.credentials import Credentials
@@ -119,6 +120,12 @@ class Repository:
     def scope(self) -> tuple[str, ...]:
         """What this repository's token is for."""
         return (f"repository:{self.name}:{self.actions}",)
+
+    @property
+    def granted(self) -> frozenset[str] | None:
+        """What its token allows, once a request has been sent with it; None where it does not tell."""
+        token = self.registry.client.shown_token(self.scope)
+        return granted_actions(token, self.name) if token else None
 
     def begin_digest_of(self, identifier: str) -> Exchange | None:
         """Send the request whose answer :meth:`digest_of` reads."""

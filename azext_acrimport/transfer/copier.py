@@ -84,20 +84,26 @@ def copy_all(
     :raises CopyCancelled: the clock of one of the registries was told to stop.
     """
     try:
-        return _Job(roots, settings or CopySettings(), observe, halted or threading.Event()).run()
+        return Job(roots, settings or CopySettings(), observe, halted).run()
     except Cancelled as ex:
         raise CopyCancelled from ex
 
 
-class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
-    """One run of the algorithm over all its roots."""
+class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
+    """One run of the algorithm over all its roots. ``mover`` is what sees to the blobs: a preview has another."""
+
+    mover = BlobMover
 
     def __init__(
-        self, roots: Sequence[Root], settings: CopySettings, observe: Observer, halted: threading.Event
+        self,
+        roots: Sequence[Root],
+        settings: CopySettings,
+        observe: Observer,
+        halted: threading.Event | None = None,
     ) -> None:
         self._tallies = [Tally(root) for root in roots]
         self._observe = observe
-        self._halted = halted
+        self._halted = halted or threading.Event()
         self._tuning = Tuning(settings)
         workers, bulk_workers = self._tuning.workers(0.0)
         self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
@@ -115,8 +121,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             descend=self._submit_descent,
             ascend=self._submit_ready,
         )
-        self._mover = BlobMover(
-            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=halted
+        self._mover = self.mover(
+            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=self._halted
         )
 
     def run(self) -> list[CopyResult | Exception]:

@@ -240,3 +240,18 @@ def test_a_registry_that_is_encrypted_with_a_key_of_ones_own_lists_no_referrers(
 
     assert registry.arm()["properties"]["encryption"] == {"status": "enabled"}
     assert not registry.behaviour.referrers
+
+
+@pytest.mark.parametrize(
+    ("principal", "actions"),
+    [("owner", [["*"]]), ("importer", [[f"{KIND}/read", f"{KIND}/importImage/action", f"{KIND}/pull/read"]])],
+)
+def test_callers_are_told_what_they_may_do(
+    client: Client, azure: Emulator, principal: str, actions: list[list[str]]
+) -> None:
+    path = f"{new_registry(azure).id}/providers/Microsoft.Authorization/permissions"
+
+    held = client.arm("GET", path, principal=principal).json()["value"]
+
+    assert [each["actions"] for each in held] == actions
+    assert all(each["notActions"] == [] for each in held)

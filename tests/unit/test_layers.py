@@ -75,6 +75,11 @@ AZURE_SIDE = {
     "commands.py": {"_format"},
     "_params.py": {"_validators", "plan"},
     "_help.py": set(),
+    "_exit.py": set(),
+    "check": {
+        *("oci", "registry", "transfer", "plan", "request", "explain", "redaction", "credentials", "arm", "resolve"),
+        *("connections", "orders", "custom", "check", "_console", "_errors", "_exit", "_validators"),
+    },
 }
 # What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
 CHEAP = {"knack"}

@@ -33,16 +33,20 @@ from azext_acrimport.plan import Via
 from azext_acrimport.request import InvalidRequest
 
 
-@pytest.fixture(scope="module")
-def arguments() -> Any:
+def arguments_of(name: str) -> Any:
     loader = COMMAND_LOADER_CLS(cli_ctx=get_default_cli())
-    command = loader.load_command_table(None)["acrx import"]
-    loader.cli_ctx.invocation = SimpleNamespace(data={"command_string": "acrx import"}, commands_loader=loader)
-    loader.command_name = "acrx import"
+    command = loader.load_command_table(None)[name]
+    loader.cli_ctx.invocation = SimpleNamespace(data={"command_string": name}, commands_loader=loader)
+    loader.command_name = name
     command.load_arguments()
-    loader.load_arguments("acrx import")
+    loader.load_arguments(name)
     loader._update_command_definitions()
     return command.arguments
+
+
+@pytest.fixture(scope="module")
+def arguments() -> Any:
+    return arguments_of("acrx import")
 
 
 OPTIONS = {
@@ -96,6 +100,19 @@ def test_a_source_and_a_target_are_required_unless_a_list_gives_them() -> None:
     validate_required(SimpleNamespace(**given | {"from_file": "list.yaml"}))
     with pytest.raises(MutuallyExclusiveArgumentError, match="--source and --from-file"):
         validate_required(SimpleNamespace(**given | {"source_image": "docker.io/app", "from_file": "list.yaml"}))
+
+
+def test_the_check_takes_what_names_the_registries_as_the_import_does(arguments: Any) -> None:
+    found = arguments_of("acrx check")
+
+    assert set(found) - {"cmd"} == {
+        *("registry_name", "resource_group_name", "source_image", "source_registry"),
+        *("source_registry_username", "source_registry_password"),
+    }
+    for name in set(found) - {"cmd", "source_image"}:
+        ours, theirs = found[name].type.settings, arguments[name].type.settings
+        assert (ours.get("options_list"), ours["help"]) == (theirs.get("options_list"), theirs["help"])
+    assert not found["source_image"].type.settings.get("required")
 
 
 def namespace(username: str | None, password: str | None) -> Any:
