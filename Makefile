@@ -1,6 +1,7 @@
 # make demo   see an image imported by both routes, on a local Azure
 # make test   run every test
 # make lint   check formatting, types and the rules for Azure CLI extensions
+# make matrix try the extension in several versions of the Azure CLI and of Python
 # make bench  measure the copier beside skopeo, crane and regctl (those that are on the PATH), between real registries
 # All need Python 3.10 or newer, and no root. Another Python: make PYTHON=/path/to/python3
 
@@ -19,9 +20,9 @@ unexport PYTHONPATH PYTHONHOME
 .PHONY: help venv demo test lint format coverage package bench bench-quick bench-faults clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 5
+	@sed -n 's/^# //p' Makefile | head -n 6
 
-$(STAMP): requirements-dev.txt scripts/venv.sh
+$(STAMP): requirements-dev.txt requirements-azdev.txt scripts/venv.sh
 	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)"
 
 venv: $(STAMP)
@@ -36,8 +37,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pylint --jobs 0 $(PACKAGE)
-	$(BIN)/flake8 $(PACKAGE)
+	$(BIN)/python scripts/run_azdev.py style linter test
 
 format: $(STAMP)
 	$(BIN)/ruff format $(SOURCES)
