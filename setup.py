@@ -32,7 +32,10 @@ setup(
         "Programming Language :: Python :: 3.13",
     ],
     python_requires=">=3.10",
-    packages=find_packages(include=["azext_acrimport", "azext_acrimport.*"]),
+    packages=find_packages(
+        include=["azext_acrimport", "azext_acrimport.*"],
+        exclude=["azext_acrimport.tests", "azext_acrimport.tests.*"],
+    ),
     package_data={"azext_acrimport": ["azext_metadata.json"]},
     install_requires=[],
     extras_require={"identity": ["azure-identity>=1.15"]},
