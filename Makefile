@@ -47,8 +47,9 @@ coverage: $(STAMP)
 	$(BIN)/coverage run -m pytest tests/unit tests/functional
 	$(BIN)/coverage report
 
+# The wheel and its entry in an index, for a folder on the web: make package URL=https://downloads.contoso.com/az
 package: $(STAMP)
-	@$(BIN)/python scripts/package.py dist
+	@$(BIN)/python scripts/package.py dist $(URL)
 
 # More options: make bench BENCH="--rows W1,W3 --runs 3"; see python3 -m bench --help
 bench: $(STAMP)

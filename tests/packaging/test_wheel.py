@@ -67,6 +67,11 @@ def test_the_metadata_says_what_the_package_is(metadata: email.message.Message) 
     assert metadata.get_all("Provides-Extra") == ["identity"]
 
 
+def test_the_metadata_can_be_read_by_the_older_clis(metadata: email.message.Message) -> None:
+    """With a newer format they show no version, and do not update: https://github.com/Azure/azure-cli/issues/33851."""
+    assert metadata["Metadata-Version"] == "2.2"
+
+
 def test_the_extension_is_a_preview_for_the_cli_from_2_75(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         settings = json.loads(archive.read(PACKAGE + "azext_metadata.json"))
