@@ -43,7 +43,8 @@ AZURE_SIDE = {
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
     "_validators.py": {"plan", "request"},
     "commands.py": {"_format"},
-    "_params.py": {"_validators", "plan"},
+    "_completers.py": {"arm", "credentials", "hosts", "local", "registry"},
+    "_params.py": {"_completers", "_validators", "plan"},
     "_help.py": set(),
 }
 # What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
@@ -102,7 +103,7 @@ def test_only_the_commands_face_imports_azure_at_the_top() -> None:
             if any(name.split(".")[0] == "azure" for name in names):
                 found.add(path.name)
 
-    assert found == {"__init__.py", "_params.py"}
+    assert found == {"__init__.py", "_completers.py", "_params.py"}
 
 
 def test_nothing_is_imported_from_outside_the_cli_and_the_standard_library() -> None:
@@ -141,6 +142,6 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = {"requests", "urllib3", "msal", "ssl", "http.client", "concurrent.futures", "asyncio"}
     assert not heavy & loaded
     ours = {name for name in loaded if name.startswith("azext_acrimport.")}
-    face = {"_help", "_params", "_validators", "_format", "commands", "plan"}
+    face = {"_completers", "_help", "_params", "_validators", "_format", "commands", "plan"}
     assert ours <= {f"azext_acrimport.{name}" for name in face}
     assert not [name for name in loaded if name.startswith("azure.mgmt")]
