@@ -17,7 +17,7 @@ SOURCES := setup.py $(wildcard $(PACKAGE) emulator tests scripts bench examples)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format coverage package bench bench-quick bench-faults clean
+.PHONY: help venv demo test lint format coverage package matrix bench bench-quick bench-startup bench-faults clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -n 6
@@ -51,6 +51,10 @@ coverage: $(STAMP)
 package: $(STAMP)
 	@$(BIN)/python scripts/package.py dist $(URL)
 
+# Others: make matrix MATRIX="2.80.0/3.10 2.91.0/3.12"
+matrix: $(STAMP)
+	@$(BIN)/python scripts/matrix.py $(MATRIX)
+
 # More options: make bench BENCH="--rows W1,W3 --runs 3"; see python3 -m bench --help
 bench: $(STAMP)
 	$(BIN)/python -m bench --az $(BIN)/az $(BENCH)
@@ -58,10 +62,14 @@ bench: $(STAMP)
 bench-quick: $(STAMP)
 	$(BIN)/python -m bench --quick $(BENCH)
 
+# What the extension costs before a command does anything
+bench-startup: $(STAMP)
+	$(BIN)/python -m bench.startup --az $(BIN)/az $(BENCH)
+
 # Random faults on both sides of many copies: make bench-faults BENCH="--seed 1 --runs 2000"
 bench-faults: $(STAMP)
 	$(BIN)/python -m bench.faults $(BENCH)
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage htmlcov
+	rm -rf $(VENV) .demo .matrix build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage htmlcov
 	find $(PACKAGE) emulator tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
