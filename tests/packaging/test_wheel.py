@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.message
 import email.parser
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def test_the_history_begins_with_this_version(metadata: email.message.Message) -
     at = history.index(version)
     assert history[at + 1] == "+" * len(version)
     assert not any(set(line) == {"+"} for line in history[:at])
+
+
+def test_the_documentation_names_the_wheel_of_this_version(wheel: Path) -> None:
+    root = SOURCE.parent
+    pages = [root / "README.md", *(root / "docs").rglob("*.md")]
+
+    named = {
+        name for page in pages for name in re.findall(r"acrimport-\d[\w.]*-py3-none-any\.whl", page.read_text("utf-8"))
+    }
+
+    assert named == {wheel.name}
 
 
 def test_the_cli_installs_the_wheel_without_a_network(wheel: Path, tmp_path: Path) -> None:
