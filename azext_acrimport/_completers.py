@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-LIMIT_SECONDS = 3.0  # of signing in, and of what the registry is asked; who waits longer types the name
+LIMIT_SECONDS = 5.0  # of signing in, and of what the registry is asked; who waits longer types the name
 _LIMIT = 1000  # names: more are of no help, and one answer of a registry holds as many
 _MAX_BYTES = 1 << 20  # of the answer: names are 255 characters long at most, and mostly a tenth of that
 
@@ -38,19 +38,18 @@ def complete_source(cmd: Any, prefix: str, namespace: Any, **_: Any) -> list[str
         return []  # whose registry that is, is not for the signed-in identity to find out
     given = getattr(namespace, "source_registry", None)
     suffix = getattr(cmd.cli_ctx.cloud.suffixes, "acr_login_server_endpoint", None)
-    host, lead, name = (given, "", prefix) if given else _split(prefix)
-    login_server = _login_server(host, suffix) if given else host
-    if not _is_acr(login_server, suffix):
+    lead, host, name = ("", _login_server(given, suffix), prefix) if given else _split(prefix)
+    if not _is_acr(host, suffix):
         return []
     subscription = getattr(namespace, "_subscription", None)
-    found = _at_once(lambda: _names(cmd.cli_ctx, login_server, name, subscription))
-    return [lead + each for each in found]
+    look_up = _names(cmd.cli_ctx, host, subscription)
+    return [lead + each for each in _at_once(lambda: look_up(name))]
 
 
 def _split(value: str) -> tuple[str, str, str]:
-    """The host, what stands before the repository, and the part of its name, of ``HOST/NAME``."""
+    """What stands before the repository, the host in it, and the part of the repository's name, of ``HOST/NAME``."""
     host, slash, name = value.partition("/")
-    return (host.lower(), host + slash, name) if slash else ("", "", value)
+    return (host + slash, host.lower(), name) if slash else ("", "", value)
 
 
 def _login_server(registry: str, suffix: str | None) -> str:
@@ -85,22 +84,31 @@ def _at_once(names: Callable[[], list[str]]) -> list[str]:
     return list(found)
 
 
-def _names(cli_ctx: Any, host: str, name: str, subscription: str | None) -> list[str]:
+def _names(cli_ctx: Any, host: str, subscription: str | None) -> Callable[[str], list[str]]:
+    """What looks names up in a registry. All that it needs is loaded now, before its time begins."""
     from azext_acrimport.credentials import signed_in_identity
     from azext_acrimport.local import transport_settings
     from azext_acrimport.registry.repository import Registry
     from azext_acrimport.registry.retry import RetryPolicy
     from azext_acrimport.registry.transport import Transport
 
+    identity = signed_in_identity(cli_ctx, subscription)
     settings = replace(transport_settings(), timeout_seconds=LIMIT_SECONDS)
-    with Transport(settings) as transport:
-        identity = signed_in_identity(cli_ctx, subscription)
-        registry = Registry(host, transport=transport, credentials=identity, policy=RetryPolicy(retries=0))
-        repository, colon, tag = name.partition(":")
-        if colon:
-            return _tags(registry, repository, tag)
-        found = _beginning(_repositories(registry, _just_before(name)), name)
-        return found if found != [name] else _tags(registry, name, "")
+
+    def look_up(name: str) -> list[str]:
+        with Transport(settings) as transport:
+            once = RetryPolicy(retries=0)
+            return _found(Registry(host, transport=transport, credentials=identity, policy=once), name)
+
+    return look_up
+
+
+def _found(registry: Registry, name: str) -> list[str]:
+    repository, colon, tag = name.partition(":")
+    if colon:
+        return _tags(registry, repository, tag)
+    found = _beginning(_repositories(registry, _just_before(name)), name)
+    return found if found != [name] else _tags(registry, name, "")
 
 
 def _repositories(registry: Registry, after: str) -> list[str]:
