@@ -15,6 +15,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
+from azext_acrimport._completers import complete_source
 from azext_acrimport._validators import (
     validate_connections,
     validate_effort,
@@ -72,6 +73,7 @@ def _load_source(self: Any) -> None:
         c.argument(
             "source_image",
             options_list=["--source"],
+            completer=complete_source,
             help="Image to import: `registry/repository:tag` or `registry/repository@digest`, "
             "or just `repository:tag` with `--registry`. To choose among its tags: the repository alone. "
             "Or an image layout on this machine: `oci:DIRECTORY:tag`, `oci-archive:FILE:tag`.",
@@ -82,6 +84,7 @@ def _load_source(self: Any) -> None:
             options_list=["--registry", "-r"],
             help="Source container registry of Azure: its name, login server or resource ID, "
             "in any subscription that you see.",
+            completer=get_resource_name_completion_list(REGISTRY_TYPE),
         )
         c.argument(
             "source_registry_username",

@@ -126,7 +126,7 @@ def transport_settings() -> TransportSettings:
 
     return TransportSettings(
         # Without a variable it is the bundle that every other command of the Azure CLI trusts.
-        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.certs.where(),
+        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.utils.DEFAULT_CA_BUNDLE_PATH,
         verify=not should_disable_connection_verify(),
         proxies=urllib.request.getproxies(),
         user_agent=f"acrimport AzureCLI/{core_version}",
