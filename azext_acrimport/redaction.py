@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,16 +22,19 @@ HIDDEN = "*****"
 
 
 @contextmanager
-def hidden_in_logs(secret: str | None) -> Iterator[None]:
-    """Replace the secret in all that is logged, by whichever logger, until the context is left."""
-    if not secret:
-        yield
-        return
-    forms = _forms_of(secret)
+def hidden_in_logs(secret: str | None) -> Iterator[Callable[[str], None]]:
+    """Replace the secret in all that is logged, by whichever logger, until the context is left.
+
+    What it yields takes further secrets, as they become known; it may be called from any thread.
+    """
+    forms = _forms_of(secret) if secret else []
+    adding = threading.Lock()
     make_record = logging.getLogRecordFactory()
 
     def make_harmless(*args: Any, **options: Any) -> logging.LogRecord:
         record = make_record(*args, **options)
+        if not forms:
+            return record
         try:
             text = record.getMessage()
         except (TypeError, ValueError):
@@ -41,9 +45,15 @@ def hidden_in_logs(secret: str | None) -> Iterator[None]:
             record.msg, record.args = text, None
         return record
 
+    def hide(another: str) -> None:
+        nonlocal forms
+        with adding:
+            if another and another not in forms:
+                forms = sorted({*forms, *_forms_of(another)}, key=len, reverse=True)
+
     logging.setLogRecordFactory(make_harmless)
     try:
-        yield
+        yield hide
     finally:
         logging.setLogRecordFactory(make_record)
 
