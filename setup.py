@@ -35,5 +35,5 @@ setup(
     packages=find_packages(include=["azext_acrimport", "azext_acrimport.*"]),
     package_data={"azext_acrimport": ["azext_metadata.json"]},
     install_requires=[],
-    extras_require={"identity": ["azure-identity>=1.15"]},
+    extras_require={"identity": ["azure-identity>=1.17,<1.26"]},
 )

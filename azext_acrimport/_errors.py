@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice
+from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice, identity_advice
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Obstacle, RouteRefused
@@ -104,6 +105,8 @@ def _service_advice(ex: ServiceFailure, around: Surroundings) -> tuple[str, ...]
         return (f"See: az acr repository show -n {name} --repository REPOSITORY",)
     if refusal.kind is Kind.EXPORT_POLICY:
         return ("An administrator has decided so. If you may copy from it all the same: add --via local",)
+    if refusal.kind is Kind.CREDENTIALS and around.identity:
+        return identity_advice(around.identity, name or ex.source_host)
     if refusal.kind is Kind.CREDENTIALS:
         return ("Check the repository's name, and the source's credentials (--username, --password).",)
     if refusal.kind is Kind.NOT_FOUND:
@@ -134,6 +137,7 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
         "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."
     ),
     RouteRefused: _route_refused,
+    IdentityFailure: lambda ex, around: Shown(ex.kind, ex.message, ex.advice),
     RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
     ServiceFailure: _service_failure,
 }

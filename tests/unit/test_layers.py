@@ -32,11 +32,15 @@ LAYERS = {
     "_progress.py": {"transfer"},
     "_format.py": set(),
     "redaction.py": set(),
+    "identity/form.py": {"oci", "request"},
+    "identity/variables.py": {"identity"},
+    "identity/failure.py": {"identity"},
 }
 # These speak to the Azure CLI, and may import it, inside functions.
 AZURE_SIDE = {
     "docker_config.py": {"registry"},
     "credentials.py": {"registry", "docker_config"},
+    "identity": {"identity", "oci", "registry", "credentials", "request", "resolve"},
     "_client_factory.py": set(),
     "arm.py": {"plan", "_client_factory"},
     "importing.py": {"arm"},
