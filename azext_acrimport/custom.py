@@ -19,6 +19,8 @@ from azext_acrimport._progress import Display, ImportTally
 from azext_acrimport._validators import check_arguments, via_of
 from azext_acrimport.arm import Directory, open_directory
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.identity.form import SourceIdentity
+from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.importing import import_image as import_by_service
 from azext_acrimport.local import Effort, copy_from_here, shows_progress
@@ -26,6 +28,7 @@ from azext_acrimport.outcome import Outcome, Taken
 from azext_acrimport.plan import Plan, Route, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
 from azext_acrimport.refusals import Kind, Refusal, classify
+from azext_acrimport.registry.credentials import EntraIdentity
 from azext_acrimport.request import Images, TargetName, import_body
 from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
 from azext_acrimport.transfer.result import CopyResult
@@ -43,6 +46,7 @@ class Order:
     images: Images
     username: str | None
     password: str | None = field(repr=False)
+    identity: EntraIdentity | None
     effort: Effort
 
 
@@ -54,6 +58,7 @@ def import_image(
     source_registry: str | None = None,
     source_registry_username: str | None = None,
     source_registry_password: str | None = None,
+    source_identity: str | None = None,
     target_tags: list[str] | None = None,
     resource_group_name: str | None = None,
     repository: list[str] | None = None,
@@ -66,17 +71,19 @@ def import_image(
 ) -> dict[str, Any] | None:
     """Import an image by the route that the registries' network settings allow."""
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
-    with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
+    with hidden_in_logs(source_registry_password) as hide, cli_errors(lambda: around[0]):
         started = time.monotonic()
         asked = via_of(via, cmd.cli_ctx.config)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
-        given = SourceArguments(source_image, source_registry, bool(source_registry_password))
+        wanted = SourceIdentity.parse(source_identity) if source_identity else None
+        given = SourceArguments(source_image, source_registry, bool(source_registry_password or wanted))
         check_arguments(given.source, given.registry, target_tags or [], repository or [])
 
         directory = open_directory(cmd.cli_ctx)
         target = find_target(directory, name, resource_group_name)
         source, image = find_source(directory, given, around[0].acr_suffix)
-        around[0] = _surroundings(around[0], directory, target, source, given.has_credentials)
+        around[0] = _surroundings(around[0], directory, target, source, given.has_credentials, wanted)
+        identity = sign_in(cmd.cli_ctx, wanted, source, hide=hide) if wanted else None
         order = Order(
             cmd.cli_ctx,
             target,
@@ -84,6 +91,7 @@ def import_image(
             Images.of(image, target_tags or [], repository or [], force=force),
             source_registry_username,
             source_registry_password,
+            identity,
             Effort(retries, timeout, max_connections),
         )
 
@@ -103,10 +111,16 @@ def acr_suffix(cli_ctx: Any) -> str | None:
 
 
 def _surroundings(
-    before: Surroundings, directory: Directory, target: Endpoint, source: Endpoint, credentials_given: bool
+    before: Surroundings,
+    directory: Directory,
+    target: Endpoint,
+    source: Endpoint,
+    credentials_given: bool,
+    identity: SourceIdentity | None,
 ) -> Surroundings:
     unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
-    return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given)
+    named = str(identity) if identity else ""
+    return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given, named)
 
 
 def _choose(order: Order, via: Via, via_origin: str) -> Plan:
@@ -167,6 +181,7 @@ def _by_copy(order: Order, *, no_wait: bool) -> CopyResult:
         images=order.images,
         username=order.username,
         password=order.password,
+        identity=order.identity,
         effort=order.effort,
     )
 
@@ -182,7 +197,7 @@ def _by_service(order: Order, *, no_wait: bool) -> None:
         resource_id=order.source.resource_id,
         host=order.source.host,
         username=order.username,
-        password=order.password,
+        password=order.password or token_for_service(order.identity),
     )
     client = cf_registries(order.cli_ctx, azure.id.subscription)
     tally = ImportTally()
@@ -209,7 +224,7 @@ def _cured_here(order: Order, refusal: Refusal) -> bool:
     """
     if refusal.curable:
         return True
-    if refusal.kind is not Kind.CREDENTIALS or order.password or order.source.resource_id:
+    if refusal.kind is not Kind.CREDENTIALS or order.password or order.identity or order.source.resource_id:
         return False
     from azext_acrimport.credentials import saved_credentials
     from azext_acrimport.oci.reference import Reference

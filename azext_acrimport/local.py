@@ -20,7 +20,7 @@ from typing import Any
 from azext_acrimport._progress import CopyTally, Display
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
 from azext_acrimport.oci.reference import Reference
-from azext_acrimport.registry.credentials import Credentials
+from azext_acrimport.registry.credentials import Credentials, EntraIdentity
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.request import Images
@@ -44,9 +44,16 @@ class Effort:
 
 
 def source_credentials(
-    cli_ctx: Any, source: Endpoint, repository: str, username: str | None, password: str | None
+    cli_ctx: Any,
+    source: Endpoint,
+    repository: str,
+    username: str | None,
+    password: str | None,
+    identity: EntraIdentity | None = None,
 ) -> Credentials | None:
     """What the source is shown: what was given, else the signed-in identity for ACR, else what this machine keeps."""
+    if identity:
+        return identity
     if password:
         return given_credentials(username, password, is_acr=source.facts.is_acr)
     if source.azure:
@@ -65,6 +72,7 @@ def copy_from_here(
     username: str | None,
     password: str | None,
     effort: Effort,
+    identity: EntraIdentity | None = None,
 ) -> CopyResult:
     """Copy the image to all its names in the target.
 
@@ -79,10 +87,11 @@ def copy_from_here(
     tally = CopyTally()
 
     # One registry object for both sides lets the copier mount blobs instead of moving them.
-    same = source.host == target.host and not password
-    identity = signed_in_identity(cli_ctx, target.subscription)
+    same = source.host == target.host and not password and not identity
+    signed_in = signed_in_identity(cli_ctx, target.subscription)
     # Before anything is drawn: the look-up may warn.
-    shown = identity if same else source_credentials(cli_ctx, source, reference.repository, username, password)
+    given = (username, password, identity)
+    shown = signed_in if same else source_credentials(cli_ctx, source, reference.repository, *given)
     clock, policy = Clock(), RetryPolicy(retries=effort.retries)
     with (
         _stopped_by_signals(),
@@ -90,7 +99,7 @@ def copy_from_here(
         _time_limit(effort.timeout_seconds, clock, transport),
         Display(tally, sys.stderr, enabled=shows_progress(cli_ctx)),
     ):
-        to = Registry(target.host, transport=transport, credentials=identity, policy=policy, clock=clock)
+        to = Registry(target.host, transport=transport, credentials=signed_in, policy=policy, clock=clock)
         origin = to
         if not same:
             origin = Registry(reference.registry, transport=transport, credentials=shown, policy=policy, clock=clock)

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 from azure.cli.core import get_default_cli
-from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+from azure.cli.core.azclierror import (
+    InvalidArgumentValueError,
+    MutuallyExclusiveArgumentError,
+    RequiredArgumentMissingError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +51,7 @@ OPTIONS = {
     "source_registry": {"--registry", "-r"},
     "source_registry_username": {"--username", "-u"},
     "source_registry_password": {"--password", "-p"},
+    "source_identity": {"--source-identity"},
     "target_tags": {"--image", "-t"},
     "repository": {"--repository"},
     "force": {"--force"},
@@ -72,8 +77,10 @@ def test_there_are_no_other_arguments(arguments: Any) -> None:
     assert set(arguments) - {"cmd"} == set(OPTIONS)
 
 
-def namespace(username: str | None, password: str | None) -> Any:
-    return SimpleNamespace(source_registry_username=username, source_registry_password=password)
+def namespace(username: str | None, password: str | None, identity: str | None = None) -> Any:
+    return SimpleNamespace(
+        source_registry_username=username, source_registry_password=password, source_identity=identity
+    )
 
 
 def test_a_user_needs_a_password() -> None:
@@ -119,6 +126,22 @@ def test_a_user_in_the_environment_needs_a_password_too(monkeypatch: pytest.Monk
 
     with pytest.raises(RequiredArgumentMissingError, match="ACRX_SOURCE_USERNAME is set without --password"):
         validate_source_credentials(namespace(None, None))
+
+
+@pytest.mark.parametrize(("username", "password"), [("me", "secret"), ("me", None), (None, "token")])
+def test_an_identity_takes_neither_a_user_nor_a_password(username: str | None, password: str | None) -> None:
+    with pytest.raises(MutuallyExclusiveArgumentError, match="--source-identity"):
+        validate_source_credentials(namespace(username, password, "workload"))
+
+
+def test_an_identity_counts_more_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACRX_SOURCE_USERNAME", "me")
+    monkeypatch.setenv("ACRX_SOURCE_PASSWORD", "secret")
+    arguments = namespace(None, None, "workload")
+
+    validate_source_credentials(arguments)
+
+    assert (arguments.source_registry_username, arguments.source_registry_password) == (None, None)
 
 
 @pytest.mark.parametrize(
