@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,16 +34,8 @@ def hidden_in_logs(secret: str | None) -> Iterator[Callable[[str], None]]:
 
     def make_harmless(*args: Any, **options: Any) -> logging.LogRecord:
         record = make_record(*args, **options)
-        if not forms:
-            return record
-        try:
-            text = record.getMessage()
-        except (TypeError, ValueError):
-            return record  # arguments that do not fit: logging itself will say so
-        if any(form in text for form in forms):
-            for form in forms:
-                text = text.replace(form, HIDDEN)
-            record.msg, record.args = text, None
+        if forms:
+            _clean(record, forms)
         return record
 
     def hide(another: str) -> None:
@@ -56,6 +49,27 @@ def hidden_in_logs(secret: str | None) -> Iterator[Callable[[str], None]]:
         yield hide
     finally:
         logging.setLogRecordFactory(make_record)
+
+
+def _clean(record: logging.LogRecord, forms: Iterable[str]) -> None:
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):
+        return  # arguments that do not fit: logging itself will say so
+    harmless = _without(text, forms)
+    if harmless != text:
+        record.msg, record.args = harmless, None
+    if record.exc_info and record.exc_info[0]:
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        harmless = _without(text, forms)
+        if harmless != text:
+            record.exc_text = harmless  # formatters make their own of ``exc_info`` only where there is none
+
+
+def _without(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
+        text = text.replace(form, HIDDEN)
+    return text
 
 
 def _forms_of(secret: str) -> list[str]:

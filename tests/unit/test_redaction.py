@@ -46,6 +46,17 @@ def test_every_form_of_it_is_hidden(caplog: pytest.LogCaptureFixture, logged: ob
     assert "ss" not in told(caplog)
 
 
+def test_an_exception_that_is_logged_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    with hidden_in_logs(SECRET):
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            logger.exception("failed")
+
+    assert "ValueError" in caplog.text
+    assert SECRET not in caplog.text
+
+
 def test_quotes_are_no_way_around(caplog: pytest.LogCaptureFixture) -> None:
     with hidden_in_logs("it's"):
         logger.debug("%s", json.dumps({"key": "it's"}).encode())
