@@ -49,6 +49,7 @@ def source_credentials(
     repository: str,
     username: str | None,
     password: str | None,
+    *,
     identity: EntraIdentity | None = None,
 ) -> Credentials | None:
     """What the source is shown: what was given, else the signed-in identity for ACR, else what this machine keeps."""
@@ -90,8 +91,9 @@ def copy_from_here(
     same = source.host == target.host and not password and not identity
     signed_in = signed_in_identity(cli_ctx, target.subscription)
     # Before anything is drawn: the look-up may warn.
-    given = (username, password, identity)
-    shown = signed_in if same else source_credentials(cli_ctx, source, reference.repository, *given)
+    shown: Credentials | None = signed_in
+    if not same:
+        shown = source_credentials(cli_ctx, source, reference.repository, username, password, identity=identity)
     clock, policy = Clock(), RetryPolicy(retries=effort.retries)
     with (
         _stopped_by_signals(),
