@@ -75,17 +75,17 @@ def _fetch(cli_ctx: Any, identity: SourceIdentity, host: str, hide: Callable[[st
 
     secrets = secrets_of(os.environ)
     for secret in secrets:
-        hide(secret)
+        hide(secret)  # azure-identity logs what an endpoint answers, which may be what it was sent
     try:
         credential = open_credential(cli_ctx, identity, host, os.environ)
     except (ValueError, OSError) as ex:
-        raise no_token(identity, host, ex, secrets=secrets) from ex
+        raise no_token(identity, host, ex, secrets=secrets) from None  # its text may hold more than is to be shown
 
     def fetch(audience: str) -> str:
         try:
             return str(credential.get_token(f"{audience}/.default").token)
         except (AzureError, ValueError, OSError) as ex:
-            raise no_token(identity, host, ex, secrets=secrets) from ex
+            raise no_token(identity, host, ex, secrets=secrets) from None
 
     return fetch
 
