@@ -105,10 +105,9 @@ def _service_advice(ex: ServiceFailure, around: Surroundings) -> tuple[str, ...]
         return (f"See: az acr repository show -n {name} --repository REPOSITORY",)
     if refusal.kind is Kind.EXPORT_POLICY:
         return ("An administrator has decided so. If you may copy from it all the same: add --via local",)
-    if refusal.kind is Kind.CREDENTIALS and around.identity:
-        return identity_advice(around.identity, name or ex.source_host)
     if refusal.kind is Kind.CREDENTIALS:
-        return ("Check the repository's name, and the source's credentials (--username, --password).",)
+        check = ("Check the repository's name, and the source's credentials (--username, --password).",)
+        return identity_advice(around.identity, name or ex.source_host) if around.identity else check
     if refusal.kind is Kind.NOT_FOUND:
         return ("Check the name, and the tag or digest, in --source.",)
     return ("Copy from here instead: add --via local",) if refusal.curable else ()

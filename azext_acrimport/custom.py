@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from knack.log import get_logger
@@ -37,7 +37,7 @@ logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Order:
+class Order:  # pylint: disable=too-many-instance-attributes
     """An import with everything that is known before it begins."""
 
     cli_ctx: Any
@@ -50,7 +50,7 @@ class Order:
     effort: Effort
 
 
-def import_image(
+def import_image(  # pylint: disable=too-many-locals
     cmd: Any,
     *,
     registry_name: str,
@@ -82,7 +82,8 @@ def import_image(
         directory = open_directory(cmd.cli_ctx)
         target = find_target(directory, name, resource_group_name)
         source, image = find_source(directory, given, around[0].acr_suffix)
-        around[0] = _surroundings(around[0], directory, target, source, given.has_credentials, wanted)
+        around[0] = _surroundings(around[0], directory, target, source, given.has_credentials)
+        around[0] = replace(around[0], identity=str(wanted or ""))
         identity = sign_in(cmd.cli_ctx, wanted, source, hide=hide) if wanted else None
         order = Order(
             cmd.cli_ctx,
@@ -111,16 +112,10 @@ def acr_suffix(cli_ctx: Any) -> str | None:
 
 
 def _surroundings(
-    before: Surroundings,
-    directory: Directory,
-    target: Endpoint,
-    source: Endpoint,
-    credentials_given: bool,
-    identity: SourceIdentity | None,
+    before: Surroundings, directory: Directory, target: Endpoint, source: Endpoint, credentials_given: bool
 ) -> Surroundings:
     unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
-    named = str(identity) if identity else ""
-    return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given, named)
+    return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given)
 
 
 def _choose(order: Order, via: Via, via_origin: str) -> Plan:

@@ -17,7 +17,7 @@ import pytest
 from azure.cli.core.azclierror import AuthenticationError
 
 from azext_acrimport.identity import sign_in as module
-from azext_acrimport.identity.credential import REQUIREMENT, command_to_install
+from azext_acrimport.identity.credential import REQUIREMENT, command_to_install, open_credential
 from azext_acrimport.identity.failure import IdentityFailure, no_token, not_set, shortened
 from azext_acrimport.identity.form import FORMS, Form, SourceIdentity
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
@@ -283,6 +283,54 @@ def test_an_entra_token_is_for_no_registry_but_azures(monkeypatch: pytest.Monkey
         signing(endpoint("registry.example", is_acr=False))
 
     assert signing.asked == []
+
+
+class Cloud:
+    """A CLI in a sovereign cloud."""
+
+    def __init__(self, instance_discovery: bool) -> None:
+        endpoints = SimpleNamespace(active_directory="https://login.chinacloudapi.cn")
+        self.cloud = SimpleNamespace(endpoints=endpoints)
+        self.config = SimpleNamespace(getboolean=lambda *names, fallback: instance_discovery)
+
+
+@pytest.mark.parametrize("text", ["managed", f"managed:{ID}", "workload", "environment", f"pipelines:{ID}"])
+@pytest.mark.parametrize("usual", [True, False])
+def test_a_credential_goes_by_the_settings_of_the_azure_cli(
+    monkeypatch: pytest.MonkeyPatch, text: str, usual: bool
+) -> None:
+    from azure import identity as azure_identity
+
+    made: list[tuple[str, dict[str, Any]]] = []
+    for name in ("ManagedIdentity", "WorkloadIdentity", "Environment", "AzurePipelines"):
+        monkeypatch.setattr(
+            azure_identity, f"{name}Credential", lambda name=name, **options: made.append((name, options))
+        )
+    if not usual:
+        monkeypatch.setenv("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION", "1")
+
+    variables = {**PRINCIPAL, **JOB, "AZURE_FEDERATED_TOKEN_FILE": "f", "AZURE_CLIENT_SECRET": "s"}
+    open_credential(Cloud(instance_discovery=usual), SourceIdentity.parse(text), HOST, variables)
+
+    ((name, options),) = made
+    assert name.lower().removeprefix("azure").startswith(text.partition(":")[0])
+    assert options["authority"] == "https://login.chinacloudapi.cn"
+    assert options.get("connection_verify", True) == usual
+    assert options.get("disable_instance_discovery", False) != usual
+    if name == "AzurePipelines":
+        assert (options["tenant_id"], options["client_id"], options["service_connection_id"]) == ("t", "c", ID)
+    if name == "ManagedIdentity":
+        assert options["client_id"] == (ID if ":" in text else None)
+
+
+def test_without_azure_identity_the_error_has_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    monkeypatch.delattr("azure.identity", raising=False)
+
+    with pytest.raises(IdentityFailure, match="needs the Python package azure-identity") as caught:
+        open_credential(Cloud(True), SourceIdentity(Form.MANAGED), HOST, {})
+
+    assert caught.value.advice == (f"Add it to the extension: {command_to_install()}",)
 
 
 class Refusing:
