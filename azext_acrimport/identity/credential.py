@@ -17,7 +17,7 @@ from azext_acrimport.identity.failure import not_installed, not_set
 from azext_acrimport.identity.form import Form, SourceIdentity
 from azext_acrimport.identity.variables import application_of, missing_variables
 
-# From 1.26 on it wants a newer msal than the Azure CLI had before 2.90; AzurePipelinesCredential is there since 1.17.
+# From 1.26 on it asks for msal 1.39, which Azure CLI 2.85 had not yet; AzurePipelinesCredential is there since 1.17.
 REQUIREMENT = "azure-identity>=1.17,<1.26"
 
 
