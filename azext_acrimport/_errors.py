@@ -9,31 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice
+from azext_acrimport.expansion import NothingChosen
+from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice, missing_advice
+from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Obstacle, RouteRefused
-from azext_acrimport.refusals import Kind, Refusal
+from azext_acrimport.refusals import Kind
 from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import RegistryMissing
-from azext_acrimport.transfer.errors import CopyCancelled, CopyError, TagExists
-
-
-@dataclass(eq=False)
-class ServiceFailure(Exception):
-    """The service's refusal, understood, with the names that the user gave. The cause is :class:`ImportRefused`."""
-
-    refusal: Refusal
-    source_host: str
-    source_image: str
-    target_host: str
-    tags: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.refusal.meaning}: {self.__cause__}"
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, ReferrerTagExists, TagExists
 
 
 @contextmanager
@@ -47,20 +34,28 @@ def cli_errors(around: Callable[[], Surroundings] = Surroundings) -> Iterator[No
     except _OURS as ex:
         from azure.cli.core import azclierror
 
-        shown = _explain(ex, around())
+        shown = shown_as(ex, around())
         raise getattr(azclierror, shown.kind)(shown.message, recommendation=list(shown.advice)) from ex
 
 
-def _explain(ex: Exception, around: Surroundings) -> Shown:
+def shown_as(ex: Exception, around: Surroundings) -> Shown:
+    """How an error is shown, be it one of ours or one of the Azure CLI's and its SDK's."""
     for kind, explain in _EXPLANATIONS.items():
         if isinstance(ex, kind):
             return explain(ex, around)
-    return Shown("InvalidArgumentValueError", _sentence(str(ex)))
+    if isinstance(ex, _OURS):
+        return Shown("InvalidArgumentValueError", _sentence(str(ex)))
+    return Shown("UnclassifiedUserFault", _sentence(str(ex)), tuple(getattr(ex, "recommendations", ())))
 
 
 def _tag_exists(text: str) -> Shown:
     advice = "Add --force to overwrite it, or choose another name with --image."
     return Shown("BadRequestError", f"Nothing was imported: {text}.", (advice,))
+
+
+def _referrer_tag_exists(ex: ReferrerTagExists, _: Surroundings) -> Shown:
+    advice = "Add --force to overwrite it, or leave --referrers out to import the image alone."
+    return Shown("BadRequestError", f"The image was not tagged: {ex}.", (advice,))
 
 
 def _route_refused(ex: RouteRefused, _: Surroundings) -> Shown:
@@ -129,12 +124,16 @@ _SERVICE_KINDS = {
 
 _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
     CopyError: explain_copy_error,
+    ReferrerTagExists: _referrer_tag_exists,
     TagExists: lambda ex, around: _tag_exists(str(ex)),
     CopyCancelled: lambda ex, around: Shown(
         "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."
     ),
     RouteRefused: _route_refused,
     RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
+    NothingChosen: lambda ex, around: Shown(
+        "ResourceNotFoundError", _sentence(str(ex)), missing_advice(around.acr_name(ex.host), ex.host, ex.repository)
+    ),
     ServiceFailure: _service_failure,
 }
 _OURS: tuple[type[Exception], ...] = (*_EXPLANATIONS, OciError, InvalidRequest)

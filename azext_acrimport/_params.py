@@ -15,7 +15,12 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
-from azext_acrimport._validators import validate_connections, validate_effort, validate_source_credentials
+from azext_acrimport._validators import (
+    validate_connections,
+    validate_effort,
+    validate_required,
+    validate_source_credentials,
+)
 from azext_acrimport.plan import Via
 
 REGISTRY_TYPE = "Microsoft.ContainerRegistry/registries"
@@ -49,7 +54,9 @@ def load_arguments(self: Any, _: Any) -> None:
             "A copy from this machine always runs to its end.",
         )
     _load_source(self)
+    _load_tags(self)
     _load_names(self)
+    _load_lists(self)
     _load_effort(self)
     with self.argument_context("acrx check", arg_group="Source") as c:
         c.argument(
@@ -60,13 +67,15 @@ def load_arguments(self: Any, _: Any) -> None:
 
 
 def _load_source(self: Any) -> None:
-    with self.argument_context("acrx", arg_group="Source") as c:
+    with self.argument_context("acrx import", arg_group="Source") as c:
         c.argument(
             "source_image",
             options_list=["--source"],
             help="Image to import: `registry/repository:tag` or `registry/repository@digest`, "
-            "or just `repository:tag` with `--registry`.",
+            "or just `repository:tag` with `--registry`. To choose among its tags: the repository alone.",
+            validator=validate_required,
         )
+    with self.argument_context("acrx", arg_group="Source") as c:
         c.argument(
             "source_registry",
             options_list=["--registry", "-r"],
@@ -93,13 +102,52 @@ def _load_names(self: Any) -> None:
             "target_tags",
             options_list=["--image", "-t"],
             action="append",
-            help="Name and tag in the target: `repository:tag`. May be given several times. "
-            "Default: those of the source.",
+            help="Name and tag in the target: `repository:tag`. May be given several times. Fields in braces stand "
+            "for parts of the source: `prod/{repository}:{tag}`, {name}, {registry}. Default: those of the source.",
         )
         c.argument(
             "repository",
             action="append",
             help="Repository in the target that gets the image without a tag. May be given several times.",
+        )
+
+
+def _load_tags(self: Any) -> None:
+    with self.argument_context("acrx import", arg_group="Tags") as c:
+        c.argument("all_tags", action="store_true", help="Import all tags of the repository.")
+        c.argument(
+            "tag_patterns",
+            options_list=["--tags"],
+            nargs="+",
+            help="Import the tags that one of these patterns matches: `1.*`, `*-alpine`. Several rules for tags "
+            "choose what all of them choose.",
+        )
+        c.argument("exclude_tags", nargs="+", help="Leave out the tags that one of these patterns matches.")
+        c.argument("semver", help="Import the tags that are versions in this range: `>=1.2 <2`, `^1.4`, `1.x || 2.x`.")
+        c.argument("latest", type=int, help="Import the newest so many, by their versions, of what is chosen.")
+        c.argument(
+            "with_aliases",
+            action="store_true",
+            help="Import the image under its other tags at the source as well, such as `1.4.2`, `1.4` and `latest`.",
+        )
+
+
+def _load_lists(self: Any) -> None:
+    with self.argument_context("acrx import", arg_group="Many images") as c:
+        c.argument(
+            "from_file",
+            help="Import the images of a list: YAML, JSON, or one reference on a line; `-` reads standard input. "
+            "What else is given holds for the entries that do not say otherwise.",
+        )
+        c.argument(
+            "shard",
+            help="Take one of N disjoint parts of the images, for several machines: `1/4`, or `auto` in parallel jobs "
+            "of Azure Pipelines and Indexed Jobs of Kubernetes.",
+        )
+        c.argument(
+            "fail_fast",
+            action="store_true",
+            help="Begin nothing further once an image has failed. Default: the others are imported.",
         )
 
 

@@ -23,6 +23,25 @@ _DURATION = re.compile(r"(?P<count>[0-9]{1,9}(?:\.[0-9]{1,3})?)(?P<unit>[smh]?)\
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+def validate_required(namespace: Any) -> None:
+    """Without a list there have to be a source and a target."""
+    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
+
+    if namespace.from_file:
+        if namespace.source_image:
+            raise MutuallyExclusiveArgumentError(
+                "--source and --from-file are both given.", "Leave one of them out, or write the source into the list."
+            )
+        return
+    missing = [
+        option
+        for option, value in (("--name/-n", namespace.registry_name), ("--source", namespace.source_image))
+        if not value
+    ]
+    if missing:
+        raise RequiredArgumentMissingError(f"the following arguments are required: {', '.join(missing)}")
+
+
 def validate_source_credentials(namespace: Any) -> None:
     """Take what is not given from the environment; ``--username`` needs ``--password``, which alone is a token.
 
@@ -74,18 +93,6 @@ def seconds_of(text: str) -> float | None:
     found = _DURATION.match(text.strip().lower())
     seconds = float(found["count"]) * _UNIT_SECONDS[found["unit"]] if found else 0.0
     return seconds if 0 < seconds <= MAX_TIMEOUT_HOURS * 3600 else None
-
-
-def check_arguments(source: str, registry: str | None, images: list[str], repositories: list[str]) -> None:
-    """Check what can be checked without asking Azure.
-
-    :raises InvalidRequest: a name is malformed, or ``--source`` names no registry and ``--registry`` is not given.
-    """
-    from azext_acrimport.request import Images, split_source
-
-    # Beside --registry the image may repeat the login server, which is known only later.
-    image = None if registry else split_source(source)[1]
-    Images.of(image or "checked-later", images, repositories)
 
 
 def via_of(option: str | None, config: Any) -> tuple[Via, str]:

@@ -7,50 +7,38 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from knack.log import get_logger
 
-from azext_acrimport._errors import ServiceFailure, cli_errors
-from azext_acrimport._progress import Display, ImportTally
-from azext_acrimport._validators import check_arguments, via_of
-from azext_acrimport.arm import Directory, open_directory
+from azext_acrimport._console import manner_of, suited_console
+from azext_acrimport._errors import cli_errors, shown_as
+from azext_acrimport._exit import exit_after_output
+from azext_acrimport._pipelines import NOTICE
+from azext_acrimport.arm import open_directory
+from azext_acrimport.connections import Connections
 from azext_acrimport.explain import Surroundings
-from azext_acrimport.importing import ImportRefused
-from azext_acrimport.importing import import_image as import_by_service
-from azext_acrimport.local import Effort, copy_from_here, shows_progress
-from azext_acrimport.outcome import Outcome, Taken
-from azext_acrimport.plan import Plan, Route, Via, choose_route
+from azext_acrimport.gather import requests_of
+from azext_acrimport.lists.shard import Shard
+from azext_acrimport.orders import Effort, Order
+from azext_acrimport.outcome import Outcome, Status
+from azext_acrimport.plan import Route
+from azext_acrimport.planning import Prepared, Unready, prepare
 from azext_acrimport.redaction import hidden_in_logs
-from azext_acrimport.refusals import Kind, Refusal, classify
-from azext_acrimport.request import Images, TargetName, import_body
-from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
-from azext_acrimport.transfer.result import CopyResult
+from azext_acrimport.resolve import Resolver
+from azext_acrimport.run import Ended, Run, skipped
+from azext_acrimport.service import Service
 
 logger = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """An import with everything that is known before it begins."""
-
-    cli_ctx: Any
-    target: Endpoint
-    source: Endpoint
-    images: Images
-    username: str | None
-    password: str | None = field(repr=False)
-    effort: Effort
 
 
 def import_image(
     cmd: Any,
     *,
-    registry_name: str,
-    source_image: str,
+    registry_name: str | None = None,
+    source_image: str | None = None,
     source_registry: str | None = None,
     source_registry_username: str | None = None,
     source_registry_password: str | None = None,
@@ -60,35 +48,120 @@ def import_image(
     force: bool = False,
     return_at_once: bool = False,
     via: str | None = None,
+    from_file: str | None = None,
+    shard: str | None = None,
+    fail_fast: bool = False,
+    all_tags: bool = False,
+    tag_patterns: list[str] | None = None,
+    exclude_tags: list[str] | None = None,
+    semver: str | None = None,
+    latest: int | None = None,
+    with_aliases: bool = False,
     retries: int = 5,
     timeout: float | None = None,
     max_connections: int | None = None,
-) -> dict[str, Any] | None:
-    """Import an image by the route that the registries' network settings allow."""
-    around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
-    with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
-        started = time.monotonic()
-        asked = via_of(via, cmd.cli_ctx.config)
-        name = TargetName.parse(registry_name, around[0].acr_suffix)
-        given = SourceArguments(source_image, source_registry, bool(source_registry_password))
-        check_arguments(given.source, given.registry, target_tags or [], repository or [])
+) -> Any:
+    """Import images by the routes that the registries' network settings allow."""
+    arguments = {
+        "name": registry_name,
+        "resource-group": resource_group_name,
+        "source": source_image,
+        "registry": source_registry,
+        "username": source_registry_username,
+        "password": source_registry_password,
+        "image": target_tags,
+        "repository": repository,
+        "force": force,
+        "via": via,
+        "all-tags": all_tags,
+        "tags": tag_patterns,
+        "exclude-tags": exclude_tags,
+        "semver": semver,
+        "latest": latest,
+        "with-aliases": with_aliases,
+    }
+    effort = Effort(retries, timeout, max_connections)
+    suffix = acr_suffix(cmd.cli_ctx)
+    around = [Surroundings(acr_suffix=suffix)]
+    with (
+        suited_console(cmd.cli_ctx),
+        cli_errors(lambda: around[0]),
+        Connections(cmd.cli_ctx, effort) as connections,
+    ):
+        requests = requests_of(arguments, from_file, suffix=suffix, config=cmd.cli_ctx.config)
+        part = Shard.parse(shard, os.environ) if shard else None
+        with hidden_in_logs(*{each.login.password for each in requests}):
+            resolver = Resolver(open_directory(cmd.cli_ctx), suffix)
+            prepared = prepare(requests, resolver, connections, part)
+            command = _Command(cmd.cli_ctx, connections, effort, no_wait=return_at_once, fail_fast=fail_fast)
+            if from_file is None and not requests[0].tags.is_active:
+                (single,) = prepared
+                around[0] = single.around
+                return command.import_one(single)
+            return command.import_many(prepared)
 
-        directory = open_directory(cmd.cli_ctx)
-        target = find_target(directory, name, resource_group_name)
-        source, image = find_source(directory, given, around[0].acr_suffix)
-        around[0] = _surroundings(around[0], directory, target, source, given.has_credentials)
-        order = Order(
-            cmd.cli_ctx,
-            target,
-            source,
-            Images.of(image, target_tags or [], repository or [], force=force),
-            source_registry_username,
-            source_registry_password,
-            Effort(retries, timeout, max_connections),
+
+class _Command:
+    """One call of the command, from what is to be done to what is printed."""
+
+    def __init__(
+        self, cli_ctx: Any, connections: Connections, effort: Effort, *, no_wait: bool, fail_fast: bool
+    ) -> None:
+        self._cli_ctx = cli_ctx
+        self._connections = connections
+        self._effort = effort
+        self._no_wait = no_wait
+        self._fail_fast = fail_fast
+
+    def import_one(self, single: Prepared) -> dict[str, Any] | None:
+        """Import one image, or raise why not."""
+        if isinstance(single, Unready):
+            raise single.failure
+        _say_routes([single])
+        (ended,) = self._run([single])
+        if ended.failure:
+            raise ended.failure
+        if ended.status is Status.STARTED:
+            logger.warning(
+                "The import has started. Without waiting for it, the command does not tell whether it fails."
+            )
+            return None  # a result would say that the image is there; as of `az acr import`, there is none yet
+        return outcome_of(ended).as_dict()
+
+    def import_many(self, prepared: Sequence[Prepared]) -> list[dict[str, Any]]:
+        """Import what can be imported, and tell of each how it ended; the exit code says whether any failed."""
+        orders = [each for each in prepared if isinstance(each, Order)]
+        _say_routes(orders)
+        unready = {id(each): outcome_of_unready(each) for each in prepared if isinstance(each, Unready)}
+        for outcome in unready.values():
+            _say_failure(outcome)
+        is_over = bool(unready) and self._fail_fast
+        ended = [skipped(each) for each in orders] if is_over else self._run(orders, tell=_say_end)
+        outcomes = unready | {id(each.order): outcome_of(each) for each in ended}
+        results = [outcomes[id(each)] for each in prepared]
+        if any(each.status in (Status.FAILED, Status.SKIPPED) for each in results):
+            exit_after_output(self._cli_ctx, 1)
+        return [each.as_dict() for each in results]
+
+    def _run(self, orders: Sequence[Order], tell: Callable[[Ended], None] | None = None) -> list[Ended]:
+        service = Service(
+            lambda subscription: _registries_of(self._cli_ctx, subscription),
+            no_wait=self._no_wait,
+            patient=len(orders) > 1,
         )
-
-        _warn_of_doubled_names(order)
-        return _run(order, _choose(order, *asked), no_wait=return_at_once, started=started)
+        run = Run(
+            service,
+            self._connections,
+            self._effort,
+            no_wait=self._no_wait,
+            fail_fast=self._fail_fast,
+            shows_progress=shows_progress(self._cli_ctx),
+            manner=manner_of(self._cli_ctx),
+            tell=tell,
+        )
+        ended = run(orders)
+        _count_routes(ended)
+        return ended
 
 
 def acr_suffix(cli_ctx: Any) -> str | None:
@@ -102,149 +175,77 @@ def acr_suffix(cli_ctx: Any) -> str | None:
     return f".{suffix.lstrip('.').lower()}" if suffix else None
 
 
-def _surroundings(
-    before: Surroundings, directory: Directory, target: Endpoint, source: Endpoint, credentials_given: bool
-) -> Surroundings:
-    unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
-    return Surroundings(before.acr_suffix, unread, directory.current_subscription, credentials_given)
+def shows_progress(cli_ctx: Any) -> bool:
+    """Whether the user has not turned progress off."""
+    disabled = cli_ctx.config.getboolean("core", "disable_progress_bar", fallback=False)
+    return not disabled and not cli_ctx.only_show_errors
 
 
-def _choose(order: Order, via: Via, via_origin: str) -> Plan:
-    """Choose who moves the bytes, and say so before any of them moves."""
-    plan = choose_route(
-        order.target.facts,
-        order.source.facts,
-        via=via,
-        via_origin=via_origin,
-        same_registry=order.source.host == order.target.host,
-    )
-    if plan.route is Route.SERVICE:
-        logger.warning("Importing by the service: %s.", plan.reason)
-    else:
-        logger.warning("Copying from here: %s.", plan.reason)
-    return plan
-
-
-def _warn_of_doubled_names(order: Order) -> None:
-    """`az acr import` takes such names as they are, and so does this; hardly anybody means them."""
-    for name in order.images.targets:
-        if name.startswith(f"{order.target.host}/"):
-            logger.warning("The repository will be named %s, within the registry of that name.", name)
-
-
-def _run(order: Order, plan: Plan, *, no_wait: bool, started: float) -> dict[str, Any] | None:
-    taken = Taken(plan.route, plan.reason)
-    if plan.route is Route.SERVICE:
-        try:
-            _by_service(order, no_wait=no_wait)
-        except ImportRefused as ex:
-            taken = _fall_back(order, plan, ex)
-    copied = _by_copy(order, no_wait=no_wait) if taken.route is Route.LOCAL else None
-    _count_route(taken.route)
-    if no_wait and not copied:
-        return None  # a result would say that the images are there; as of `az acr import`, there is none yet
-    return _outcome(order, taken, copied, time.monotonic() - started).as_dict()
-
-
-def _fall_back(order: Order, plan: Plan, ex: ImportRefused) -> Taken:
-    """Take the other route, if a copy from here can do what the service could not; else raise."""
-    refusal = _understood(order, ex)
-    if not (plan.may_fall_back and _cured_here(order, refusal)):
-        raise _failure(order, refusal) from ex
-    reason = _why_here(order, refusal)
-    logger.warning("The service could not import it, copying from here instead: %s.", reason)
-    logger.info("The service's own words: %s", ex)
-    return Taken(Route.LOCAL, reason, fallback=True)
-
-
-def _by_copy(order: Order, *, no_wait: bool) -> CopyResult:
-    if no_wait:
-        logger.warning("--no-wait does not apply to a copy from here: it ends with the command.")
-    return copy_from_here(
-        order.cli_ctx,
-        source=order.source,
-        target=order.target,
-        images=order.images,
-        username=order.username,
-        password=order.password,
-        effort=order.effort,
-    )
-
-
-def _by_service(order: Order, *, no_wait: bool) -> None:
-    from azext_acrimport._client_factory import cf_registries
-
-    azure = order.target.azure
-    if azure is None:
-        raise ValueError("the service route needs a target that Azure Resource Manager shows")
-    body = import_body(
-        order.images,
-        resource_id=order.source.resource_id,
-        host=order.source.host,
-        username=order.username,
-        password=order.password,
-    )
-    client = cf_registries(order.cli_ctx, azure.id.subscription)
-    tally = ImportTally()
-    try:
-        with Display(tally, sys.stderr, enabled=shows_progress(order.cli_ctx) and not no_wait):
-            import_by_service(client, azure.id, body, follow=tally.follow, no_wait=no_wait)
-    except KeyboardInterrupt:
-        logger.warning("The service goes on with the import; see `az acr repository show-tags`.")
-        raise
-    if no_wait:
-        logger.warning("The import has started. Without waiting for it, the command does not tell whether it fails.")
-
-
-def _understood(order: Order, ex: ImportRefused) -> Refusal:
-    return classify(
-        f"{ex.code}: {ex.message}", status=ex.status, target_host=order.target.host, source_host=order.source.host
-    )
-
-
-def _cured_here(order: Order, refusal: Refusal) -> bool:
-    """Whether a copy from here may do what the service could not.
-
-    Where the source asked for credentials and none were given, this machine may have some that the service had not.
-    """
-    if refusal.curable:
-        return True
-    if refusal.kind is not Kind.CREDENTIALS or order.password or order.source.resource_id:
-        return False
-    from azext_acrimport.credentials import saved_credentials
-    from azext_acrimport.oci.reference import Reference
-
-    repository = Reference.within(order.source.host, order.images.source).repository
-    return order.source.facts.is_acr or saved_credentials(order.source.host, repository) is not None
-
-
-def _why_here(order: Order, refusal: Refusal) -> str:
-    side = {"source": f"source {order.source.facts.name}: ", "target": f"target {order.target.facts.name}: "}
-    if refusal.kind is Kind.CREDENTIALS:
-        return f"{side['source']}it asks for credentials, and those that this machine has are not for the service"
-    return f"{side.get(refusal.side, '')}{refusal.meaning}"
-
-
-def _failure(order: Order, refusal: Refusal) -> ServiceFailure:
-    tags = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
-    return ServiceFailure(refusal, order.source.host, order.images.source, order.target.host, tags)
-
-
-def _outcome(order: Order, taken: Taken, copied: CopyResult | None, seconds: float) -> Outcome:
-    azure = order.target.azure
+def outcome_of(ended: Ended) -> Outcome:
+    """How an order ended, as it is printed."""
+    order, azure = ended.order, ended.order.target.azure
     return Outcome(
+        status=ended.status,
         registry=azure.name if azure else order.target.facts.name,
         login_server=order.target.host,
-        source_host=order.source.host,
+        source=f"{order.source.host}/{order.images.source}",
         images=order.images,
-        taken=taken,
-        seconds=seconds,
-        copied=copied,
+        taken=ended.taken,
+        copied=ended.copied,
+        seconds=ended.seconds,
+        line=order.request.line,
+        error=shown_as(ended.failure, order.around) if ended.failure else None,
     )
 
 
-def _count_route(route: Route) -> None:
-    """Tell the CLI's telemetry, where the user has it on, which route it was: no names, nothing else."""
+def outcome_of_unready(unready: Unready) -> Outcome:
+    """A request that came to no order, as it is printed."""
+    request = unready.request
+    return Outcome(
+        status=Status.FAILED,
+        registry=request.target.name,
+        source=request.source,
+        line=request.line,
+        error=shown_as(unready.failure, unready.around),
+    )
+
+
+def _say_end(ended: Ended) -> None:
+    if ended.failure:
+        _say_failure(outcome_of(ended))
+
+
+def _say_failure(outcome: Outcome) -> None:
+    """Say of one of many why it failed, as soon as that is known."""
+    error = outcome.error
+    where = f"Line {outcome.line}: " if outcome.line else ""
+    if error:
+        logger.error("%s%s", where, "\n".join([error.message, *error.advice]))
+
+
+def _registries_of(cli_ctx: Any, subscription: str) -> Any:
+    from azext_acrimport._client_factory import cf_registries
+
+    return cf_registries(cli_ctx, subscription)
+
+
+def _say_routes(orders: Sequence[Order]) -> None:
+    """Say who moves what and why, before anything moves: a line for each reason."""
+    by_reason: dict[tuple[Route, str], int] = {}
+    for order in orders:
+        key = (order.plan.route, order.plan.reason)
+        by_reason[key] = by_reason.get(key, 0) + 1
+    for (route, reason), count in by_reason.items():
+        what = "" if len(orders) == 1 else f" {count} image{'s' if count > 1 else ''}"
+        if route is Route.SERVICE:
+            logger.warning("Importing%s by the service: %s.", what, reason, extra=NOTICE)
+        else:
+            logger.warning("Copying%s from here: %s.", what, reason, extra=NOTICE)
+
+
+def _count_routes(ended: Sequence[Ended]) -> None:
+    """Tell the CLI's telemetry, where the user has it on, which routes it were: no names, nothing else."""
     from azure.cli.core import telemetry
 
-    telemetry.add_extension_event("acrimport", {"Context.Default.AzureCLI.AcrxRoute": route.value})
+    for route in sorted({each.taken.route.value for each in ended}):
+        telemetry.add_extension_event("acrimport", {"Context.Default.AzureCLI.AcrxRoute": route})

@@ -11,11 +11,21 @@ import re
 from dataclasses import dataclass
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
-from azext_acrimport.oci.errors import OciError, UnsupportedManifest
-from azext_acrimport.registry.errors import ConnectionFailed, OutOfTime, Reason, RegistryError, RegistryFailure
+from azext_acrimport.layout.errors import Fault, LayoutError
+from azext_acrimport.layout.reference import is_layout
+from azext_acrimport.oci.errors import OciError, UnknownPlatform, UnsupportedManifest
+from azext_acrimport.registry.errors import (
+    ConnectionFailed,
+    ContentMismatch,
+    OutOfTime,
+    Reason,
+    RegistryError,
+    RegistryFailure,
+)
 from azext_acrimport.transfer.errors import CopyError, Side
 
-_CLIENT_IP = re.compile(r"client with IP '([^']+)' is not allowed access")
+# Nothing but an address: it becomes part of a command that is advised.
+_CLIENT_IP = re.compile(r"client with IP '([0-9A-Fa-f.:]+)' is not allowed access")
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Surroundings:
 def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
     """What a failed copy means: which side, what it said, what to do."""
     cause = ex.__cause__
-    shown = _unknown_registry(ex, around)
+    shown = _unknown_registry(ex, around) or _bad_layout(ex)
     if shown:
         return shown
     if isinstance(cause, RegistryError):
@@ -82,7 +92,7 @@ def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[
     if cause.status in (401, 403):
         return _rights_advice(ex, name, around.credentials_given)
     if cause.status == 404:
-        return _missing_advice(ex, name)
+        return missing_advice(name, ex.registry, ex.repository)
     if cause.status == 405 and name:
         return _locked_advice(ex, name)
     if cause.status == 429:
@@ -127,10 +137,11 @@ def _rights_advice(ex: CopyError, name: str | None, credentials_given: bool) -> 
     )
 
 
-def _missing_advice(ex: CopyError, name: str | None) -> tuple[str, ...]:
+def missing_advice(name: str | None, host: str, repository: str) -> tuple[str, ...]:
+    """How to see what a repository has; ``name`` is the registry's name for ``az acr``, where it has one."""
     if name:
-        return (f"See what there is: az acr repository show-tags -n {name} --repository {ex.repository}",)
-    return (f"Check the name and the tag of {ex.registry}/{ex.repository}.",)
+        return (f"See what there is: az acr repository show-tags -n {name} --repository {repository}",)
+    return (f"Check the name and the tag of {host}/{repository}.",)
 
 
 def _locked_advice(ex: CopyError, name: str) -> tuple[str, ...]:
@@ -146,6 +157,37 @@ def _throttled_advice(ex: CopyError) -> tuple[str, ...]:
     if ex.side is Side.SOURCE:
         return ("Wait, or give credentials with --username and --password: signed-in users have higher limits.",)
     return ("Wait and run the command again: what has been copied is not copied twice.",)
+
+
+def _bad_layout(ex: CopyError) -> Shown | None:
+    """The source is an image layout, and what failed is about that."""
+    cause = ex.__cause__
+    message = f"{_verb(ex.side)} {_named(ex)}: {cause}"
+    if isinstance(cause, LayoutError):
+        return Shown(_LAYOUT_KINDS[cause.fault], message, _layout_advice(ex, cause))
+    if isinstance(cause, ContentMismatch) and is_layout(ex.registry):
+        return Shown("FileOperationError", message, _CARRY_AGAIN)
+    return None
+
+
+def _layout_advice(ex: CopyError, cause: LayoutError) -> tuple[str, ...]:
+    path = ex.registry.partition(":")[2]
+    if cause.fault is Fault.DOCKER_ARCHIVE:
+        return (
+            f"Convert it: skopeo copy docker-archive:{path} oci-archive:NEW.tar",
+            "or save it with Docker 25 or later, which writes image layouts.",
+        )
+    if cause.fault is Fault.COMPRESSED:
+        return (f"Decompress it first, with gunzip, unxz or unzstd: {path}",)
+    if cause.fault is Fault.SEVERAL_IMAGES:
+        return (f"Say which one: --source {ex.registry}:NAME, or --source {ex.registry}@sha256:DIGEST",)
+    if cause.fault is Fault.INCOMPLETE:
+        return (
+            *_CARRY_AGAIN,
+            "`docker save` leaves out the platforms that were not pulled: import one that is there, with --platform,",
+            f"or save all of them: skopeo copy --all docker://IMAGE {ex.registry}:TAG",
+        )
+    return _LAYOUT_ADVICE.get(cause.fault, ())
 
 
 def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
@@ -185,7 +227,7 @@ def _unknown_advice(side: Side, name: str) -> tuple[str, ...]:
 
 def _named(ex: CopyError) -> str:
     separator = "@" if ":" in ex.subject else ":"
-    return f"{ex.side.value} {ex.registry}/{ex.repository}" + (f"{separator}{ex.subject}" if ex.subject else "")
+    return f"{ex.side.value} {ex.place}" + (f"{separator}{ex.subject}" if ex.subject else "")
 
 
 def _verb(side: Side) -> str:
@@ -212,6 +254,21 @@ _CONNECTION_ADVICE = {
     Reason.BROKEN: ("Run the command again: what has been copied is not copied twice.",),
 }
 
+_LAYOUT_KINDS = {
+    Fault.UNREADABLE: "FileOperationError",
+    Fault.COMPRESSED: "InvalidArgumentValueError",
+    Fault.DOCKER_ARCHIVE: "InvalidArgumentValueError",
+    Fault.NOT_A_LAYOUT: "InvalidArgumentValueError",
+    Fault.INCOMPLETE: "FileOperationError",
+    Fault.NO_SUCH_IMAGE: "ResourceNotFoundError",
+    Fault.SEVERAL_IMAGES: "InvalidArgumentValueError",
+}
+_CARRY_AGAIN = ("Compare its checksum with that of the original, and carry it over again if they differ.",)
+_LAYOUT_ADVICE = {
+    Fault.NOT_A_LAYOUT: ("Write one: skopeo copy --all docker://IMAGE oci-archive:FILE.tar:TAG",),
+    Fault.NO_SUCH_IMAGE: ("Give one of these as --source LAYOUT:NAME, or another by its digest: LAYOUT@sha256:DIGEST",),
+}
+
 # The narrow ones first: the rest of RegistryFailure is content that does not match its digest, or answers that make
 # no sense.
 _OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (
@@ -219,6 +276,11 @@ _OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (
         UnsupportedManifest,
         "ValidationError",
         ("Pull the image with an old client, push it again to convert it, and import the result.",),
+    ),
+    (
+        UnknownPlatform,
+        "InvalidArgumentValueError",
+        ("Name one of those with --platform, or leave --platform out to import what there is.",),
     ),
     (OciError, "ValidationError", ()),
     (

@@ -11,15 +11,19 @@ Source: https://learn.microsoft.com/rest/api/container-registry/registries/impor
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from azext_acrimport.arm import ResourceId
+from azext_acrimport.registry.errors import Cancelled
+from azext_acrimport.registry.said import clean
 
 # Where the service gives no Retry-After. The SDK's own default of 30 s would make a small import wait for nothing.
 POLL_SECONDS = 5
-_WAIT_SECONDS = 0.5  # how long Ctrl-C may have to wait on systems where it does not interrupt a lock
+_MAX_MESSAGE = 4000  # it may quote the registries, which say what they like
+_WAIT_SECONDS = 0.5  # how long it may take to notice that nobody waits any more
 
 States = Mapping[str, str]
 Follow = Callable[[States], None]
@@ -37,13 +41,22 @@ class ImportRefused(Exception):
         return self.message
 
 
-def import_image(client: Any, target: ResourceId, body: Mapping[str, Any], *, follow: Follow, no_wait: bool) -> None:
+def import_image(
+    client: Any,
+    target: ResourceId,
+    body: Mapping[str, Any],
+    *,
+    follow: Follow,
+    no_wait: bool,
+    stopped: threading.Event,
+) -> None:
     """Have the service import an image, and wait for it unless ``no_wait``: then it has only been accepted.
 
     ``follow`` gets the states of the image's manifests (``repository@digest`` to ``Pending``, ``Succeeded``...) with
     each answer, on a thread of the SDK's.
 
     :raises ImportRefused: the service refused or failed.
+    :raises Cancelled: ``stopped`` was set while it was waited for; the service goes on with it.
     """
     from azure.core.exceptions import HttpResponseError
 
@@ -58,6 +71,8 @@ def import_image(client: Any, target: ResourceId, body: Mapping[str, Any], *, fo
         )
         while not no_wait and not poller.done():
             poller.wait(_WAIT_SECONDS)
+            if stopped.is_set():
+                raise Cancelled
         poller.result()
     except HttpResponseError as ex:
         raise _refused(ex) from ex
@@ -93,4 +108,4 @@ def _refused(ex: Any) -> ImportRefused:
     error = getattr(ex, "error", None)
     if error is not None and getattr(error, "message", None):
         code, message = str(error.code or ""), str(error.message)
-    return ImportRefused(ex.status_code, code, message)
+    return ImportRefused(ex.status_code, clean(code, 64), clean(message, _MAX_MESSAGE))

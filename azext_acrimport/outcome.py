@@ -3,17 +3,29 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""What the command prints: the same keys on both routes, null where a route cannot know."""
+"""What the command prints: the same keys for every image and on both routes, null where a route cannot know."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
+from azext_acrimport.explain import Shown
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.plan import Route
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.result import CopyResult
+
+
+class Status(str, Enum):
+    """How it ended."""
+
+    IMPORTED = "imported"
+    EXISTING = "existing"  # all of it was there before
+    STARTED = "started"  # by the service, which was not waited for
+    FAILED = "failed"
+    SKIPPED = "skipped"  # not begun, or given up, because another image failed before
 
 
 @dataclass(frozen=True)
@@ -26,32 +38,39 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """An import that is done. ``copied`` is None where the service did it."""
+class Outcome:  # pylint: disable=too-many-instance-attributes
+    """One image, done or not.
 
+    ``source`` is its name in full, ``login_server`` and ``images`` are None where it failed before they were known;
+    ``copied`` is None unless a copy from here did it; ``line`` is where a list names it.
+    """
+
+    status: Status
     registry: str
-    login_server: str
-    source_host: str
-    images: Images
-    taken: Taken
-    seconds: float
+    source: str
+    login_server: str | None = None
+    images: Images | None = None
+    taken: Taken | None = None
     copied: CopyResult | None = None
+    seconds: float = 0.0
+    line: int | None = None
+    error: Shown | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The result as it is printed. Sizes in bytes."""
-        digest = self.images.source.partition("@")[2]
-        copied = self.copied
+        digest, copied, taken = self.source.partition("@")[2], self.copied, self.taken
         return {
+            "status": self.status.value,
             "registry": self.registry,
             "loginServer": self.login_server,
-            "source": f"{self.source_host}/{self.images.source}",
+            "source": self.source,
             "digest": copied.digest if copied else (digest if is_digest(digest) else None),
-            "mediaType": copied.media_type if copied else None,
-            "images": [f"{repository}:{tag}" for repository, tag in self.images.tagged],
-            "repositories": list(self.images.untagged),
-            "route": self.taken.route.value,
-            "reason": self.taken.reason,
-            "fallback": self.taken.fallback,
+            "mediaType": (copied.media_type or None) if copied else None,
+            "images": [f"{repository}:{tag}" for repository, tag in self.images.tagged] if self.images else [],
+            "repositories": list(self.images.untagged) if self.images else [],
+            "route": taken.route.value if taken else None,
+            "reason": taken.reason if taken else None,
+            "fallback": taken.fallback if taken else False,
             "manifests": {
                 "copied": copied.manifests.copied if copied else None,
                 "existing": copied.manifests.existing if copied else None,
@@ -63,4 +82,6 @@ class Outcome:
             },
             "bytesCopied": copied.bytes_copied if copied else None,
             "seconds": round(self.seconds, 1),
+            "line": self.line,
+            "error": {"message": self.error.message, "advice": list(self.error.advice)} if self.error else None,
         }

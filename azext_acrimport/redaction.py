@@ -21,12 +21,12 @@ HIDDEN = "*****"
 
 
 @contextmanager
-def hidden_in_logs(secret: str | None) -> Iterator[None]:
-    """Replace the secret in all that is logged, by whichever logger, until the context is left."""
-    if not secret:
+def hidden_in_logs(*secrets: str | None) -> Iterator[None]:
+    """Replace the secrets in all that is logged, by whichever logger, until the context is left."""
+    forms = sorted({form for secret in secrets if secret for form in _forms_of(secret)}, key=len, reverse=True)
+    if not forms:
         yield
         return
-    forms = _forms_of(secret)
     make_record = logging.getLogRecordFactory()
 
     def make_harmless(*args: Any, **options: Any) -> logging.LogRecord:
@@ -48,11 +48,11 @@ def hidden_in_logs(secret: str | None) -> Iterator[None]:
         logging.setLogRecordFactory(make_record)
 
 
-def _forms_of(secret: str) -> list[str]:
-    """The secret as text, in JSON, and as Python shows texts and bytes; the longest first."""
+def _forms_of(secret: str) -> set[str]:
+    """The secret as text, in JSON, and as Python shows texts and bytes."""
     in_json = json.dumps(secret)[1:-1]
     forms = {secret, in_json, repr(secret.encode("utf-8", "replace"))[2:-1]}
     for text in (secret, in_json):
         # Python escapes a single quote only where there are double ones too, as there always are in JSON.
         forms |= {repr(text)[1:-1], repr(f"\"{text}'")[2:-3]}
-    return sorted(forms, key=len, reverse=True)
+    return forms

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
@@ -82,6 +82,11 @@ class Images:
         source_tag = split_image(self.source)[1]
         pairs = (split_image(image)[:2] for image in self.tags)
         return _distinct((repository, tag or source_tag or DEFAULT_TAG) for repository, tag in pairs)
+
+    def without(self, there: Collection[tuple[str, str]]) -> Images | None:
+        """The same image without the names (repository and tag) that are there already; None when none is left."""
+        left = tuple(f"{repository}:{tag}" for repository, tag in self.tagged if (repository, tag) not in there)
+        return replace(self, tags=left) if left or self.untagged else None
 
     @property
     def targets(self) -> Mapping[str, tuple[str, ...]]:

@@ -97,27 +97,65 @@ def _in_group(directory: Directory, group: str, name: str) -> AzureRegistry | No
     return azure
 
 
-def find_source(directory: Directory, given: SourceArguments, suffix: str | None) -> tuple[Endpoint, str]:
-    """The source, and the image within it.
+class Resolver:
+    """The registries that a command names. Each is looked for once, however often it is named."""
 
-    :raises RegistryMissing: ``--registry`` names none that can be found.
-    :raises InvalidRequest: ``--source`` or ``--registry`` is malformed.
-    """
-    if given.registry:
-        source, names = _named(directory, given.registry, suffix, given.has_credentials)
+    def __init__(self, directory: Directory, suffix: str | None) -> None:
+        self.directory = directory
+        self.suffix = suffix
+        self._targets: dict[tuple[str, str | None], Endpoint] = {}
+        self._sources: dict[tuple[str, bool, bool], tuple[Endpoint, tuple[str, ...]]] = {}
+
+    def target(self, name: TargetName, group: str | None) -> Endpoint:
+        """The target, as :func:`find_target` finds it."""
+        key = (name.name, group)
+        if key not in self._targets:
+            self._targets[key] = find_target(self.directory, name, group)
+        return self._targets[key]
+
+    def source(self, given: SourceArguments) -> tuple[Endpoint, str]:
+        """The source, and the image within it.
+
+        :raises RegistryMissing: ``--registry`` names none that can be found.
+        :raises InvalidRequest: ``--source`` or ``--registry`` is malformed.
+        """
+        if not given.registry:
+            host, image = split_source(given.source)
+            return self._endpoint(host, given.has_credentials, named_by_registry=False)[0], image
+        source, names = self._endpoint(given.registry, given.has_credentials, named_by_registry=True)
         image, trimmed = within_registry(given.source, names)
         if trimmed:
             logger.warning(
                 'The login server in "--source %s" is left out: "--registry" says the same already.', given.source
             )
         return source, image
-    written, image = split_source(given.source)
+
+    def _endpoint(
+        self, registry: str, has_credentials: bool, *, named_by_registry: bool
+    ) -> tuple[Endpoint, tuple[str, ...]]:
+        """A source, and the login servers that ``--source`` may repeat."""
+        key = (registry, has_credentials, named_by_registry)
+        if key not in self._sources:
+            find = _named if named_by_registry else _in_full
+            self._sources[key] = find(self.directory, registry, self.suffix, has_credentials)
+        return self._sources[key]
+
+
+def find_source(directory: Directory, given: SourceArguments, suffix: str | None) -> tuple[Endpoint, str]:
+    """The one source of a command: see :meth:`Resolver.source`."""
+    return Resolver(directory, suffix).source(given)
+
+
+def _in_full(
+    directory: Directory, written: str, suffix: str | None, has_credentials: bool
+) -> tuple[Endpoint, tuple[str, ...]]:
+    """The source whose host stands in ``--source``."""
     host = _home(written, suffix)
     is_acr = is_acr_host(host, suffix)
     azure = directory.find(host, everywhere=is_acr) if is_acr or not suffix else None
     if azure:
-        return _in_azure(azure, named_by_registry=False, has_credentials=given.has_credentials), image
-    return Endpoint(host, None, _facts_outside(host, is_acr)), image
+        return _in_azure(azure, named_by_registry=False, has_credentials=has_credentials), ()
+    return Endpoint(host, None, _facts_outside(host, is_acr)), ()
 
 
 def _named(

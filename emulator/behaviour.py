@@ -26,6 +26,7 @@ class Behaviour:
     - ``read_only`` refuses all that writes with 405, ``locked_repositories`` what writes to these, ``locked_tags``
       (``TAG`` or ``REPOSITORY:TAG``) what would move or delete these.
     - ``ratelimit``: values of ``ratelimit-limit`` and ``ratelimit-remaining`` on manifest answers.
+    - ``max_referrers_page`` caps a page of referrers, ``filters_referrers``: whether it filters them.
     - ``max_tags_page`` caps a page of tags, ``default_tags_page`` is its size when none is asked for.
     - ``relative_location``: whether ``Location`` leaves out the host.
     - ``strict_accept``: a manifest whose type ``Accept`` does not name is not found.
@@ -49,6 +50,8 @@ class Behaviour:
     locked_tags: frozenset[str] = frozenset()
     locked_repositories: frozenset[str] = frozenset()
     ratelimit: tuple[str, str] | None = None
+    max_referrers_page: int = 100
+    filters_referrers: bool = True
     max_tags_page: int = 1000
     default_tags_page: int | None = None
     relative_location: bool = True

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from emulator import refusals
 from emulator.behaviour import Behaviour
@@ -59,14 +60,19 @@ class Manifests:
             return Response.text(404, "404 page not found\n")
         if not DIGEST.fullmatch(digest):
             return refusals.error(400, "DIGEST_INVALID", "invalid digest", detail=digest)
-        wanted = request.arg("artifactType")
+        wanted = request.arg("artifactType") if self._behaviour.filters_referrers else None
         described = [manifest.descriptor() for manifest in self._repository.referrers(digest)]
         if wanted:
             described = [item for item in described if item.get("artifactType") == wanted]
+        start, end = int(request.arg("skip") or 0), len(described)
+        end = min(end, start + self._behaviour.max_referrers_page)
         headers = Headers({"Content-Type": INDEX_TYPE})
         if wanted:
             headers["OCI-Filters-Applied"] = "artifactType"
-        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": described}
+        if end < len(described):
+            query = f"skip={end}" + (f"&artifactType={quote(wanted, safe='')}" if wanted else "")
+            headers["Link"] = f'</v2/{self._repository.name}/referrers/{digest}?{query}>; rel="next"'
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": described[start:end]}
         return Response.json(200, index, headers.items())
 
     def _get(self, request: Request, reference: str) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from emulator.behaviour import Behaviour
@@ -80,6 +80,7 @@ class AzureRegistry:
     anonymous_pull: bool = False
     admin_user: bool = False
     role_assignment_mode: str = "LegacyRegistryPermissions"
+    encryption: str = "disabled"
     tags: dict[str, str] = field(default_factory=dict)
     admin_passwords: tuple[str, str] = field(default_factory=lambda: (secrets.token_hex(16), secrets.token_hex(16)))
     scoped_tokens: ScopedTokens = field(default_factory=ScopedTokens)
@@ -122,6 +123,11 @@ class AzureRegistry:
     @property
     def trusting(self) -> bool:
         return self.bypass == "AzureServices"
+
+    def encrypt(self) -> None:
+        """Encrypt it with a key of the customer's: from then on it lists no referrers."""
+        self.encryption = "enabled"
+        self.behaviour = replace(self.behaviour, referrers=False)
 
     def admits(self, client: str) -> bool:
         """Whether its network rules let a client of the data plane in."""
@@ -179,7 +185,7 @@ class AzureRegistry:
             "provisioningState": "Succeeded",
             "networkRuleSet": rules if self.sku == "Premium" else None,
             "policies": self._policies(),
-            "encryption": {"status": "disabled"},
+            "encryption": {"status": self.encryption},
             "dataEndpointEnabled": False,
             "dataEndpointHostNames": [],
             "privateEndpointConnections": [],

@@ -13,7 +13,7 @@ from typing import Any
 
 from azext_acrimport._errors import cli_errors
 from azext_acrimport._exit import exit_after_output
-from azext_acrimport._validators import check_arguments, via_of
+from azext_acrimport._validators import via_of
 from azext_acrimport.arm import Directory, open_directory
 from azext_acrimport.check.findings import Finding, Report, Verdict, conclude
 from azext_acrimport.check.probe import PLACEHOLDER
@@ -21,9 +21,10 @@ from azext_acrimport.check.survey import Source, look_around
 from azext_acrimport.custom import acr_suffix
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.oci.reference import Reference
+from azext_acrimport.orders import Login
 from azext_acrimport.plan import NetworkFacts, RouteRefused, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
-from azext_acrimport.request import TargetName
+from azext_acrimport.request import Images, TargetName, split_source
 from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
 from azext_acrimport.transfer.errors import Side
 
@@ -44,15 +45,16 @@ def check_registries(
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
     with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
         via, via_origin = via_of(None, cmd.cli_ctx.config)
+        login = Login(source_registry_username, source_registry_password)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
-        given, has_image = _named(source_image, source_registry, has_credentials=bool(source_registry_password))
+        given, has_image = _named(source_image, source_registry, has_credentials=bool(login))
         directory = open_directory(cmd.cli_ctx)
         target = find_target(directory, name, resource_group_name)
         source = None
         if given:
             endpoint, image = find_source(directory, given, around[0].acr_suffix)
             reference = Reference.within(endpoint.host, image)
-            source = Source(endpoint, reference, has_image, source_registry_username, source_registry_password)
+            source = Source(endpoint, reference, has_image, login)
         around[0] = _surroundings(around[0], directory, target, source)
         findings = look_around(cmd.cli_ctx, target, source, around[0])
         report = _report(target, source, findings, via=via, via_origin=via_origin)
@@ -70,7 +72,8 @@ def _named(source: str | None, registry: str | None, *, has_credentials: bool) -
         return SourceArguments(PLACEHOLDER, registry, has_credentials) if registry else None, False
     if not registry and _is_registry(source):
         return SourceArguments(f"{source.rstrip('/')}/{PLACEHOLDER}", None, has_credentials), False
-    check_arguments(source, registry, [], [])
+    if not registry:  # else it may repeat the login server, which is known only later
+        Images.of(split_source(source)[1], [], [])
     return SourceArguments(source, registry, has_credentials), True
 
 
@@ -85,7 +88,7 @@ def _surroundings(before: Surroundings, directory: Directory, target: Endpoint, 
         before,
         unread=tuple(each.host for each in sides if each.facts.is_acr and not each.azure),
         subscription=directory.current_subscription,
-        credentials_given=bool(source and source.password),
+        credentials_given=bool(source and source.login),
     )
 
 

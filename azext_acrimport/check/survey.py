@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from azext_acrimport.check.findings import Finding
 from azext_acrimport.check.probe import PLACEHOLDER, Place, gave_no_answer, look_at_source, look_at_target
 from azext_acrimport.check.rights import Assignee, import_right, not_told
 from azext_acrimport.check.settings import shown_by_azure
-from azext_acrimport.credentials import signed_in_identity
+from azext_acrimport.connections import source_credentials, transport_settings
+from azext_acrimport.credentials import saved_credentials, signed_in_identity
 from azext_acrimport.explain import Surroundings
-from azext_acrimport.local import source_credentials, transport_settings
 from azext_acrimport.oci.reference import Reference
+from azext_acrimport.orders import Login
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity
 from azext_acrimport.registry.repository import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
@@ -41,8 +42,7 @@ class Source:
     endpoint: Endpoint
     reference: Reference
     has_image: bool
-    username: str | None
-    password: str | None = field(repr=False)
+    login: Login
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ class _Here:
         """The target, as an import into the repository of the source's name meets it."""
         return Place(
             Side.TARGET,
-            self._registry(target.host, signed_in_identity(self.cli_ctx, target.subscription)),
+            self._registry(target.host, self._identity(target.subscription)),
             self.around,
             self._signed_in,
             repository=source.repository if source else PLACEHOLDER,
@@ -127,23 +127,28 @@ class _Here:
 
     def source(self, target: Endpoint, source: Source) -> Place:
         """The source, with the credentials that a copy from here would show it."""
-        endpoint, reference, password = source.endpoint, source.reference, source.password
-        if endpoint.host == target.host and not password:
-            shown: Credentials | None = signed_in_identity(self.cli_ctx, target.subscription)
+        endpoint, reference, login = source.endpoint, source.reference, source.login
+        if endpoint.host == target.host and not login:
+            shown: Credentials | None = self._identity(target.subscription)
         else:
-            shown = source_credentials(self.cli_ctx, endpoint, reference.repository, source.username, password)
-        is_ours = isinstance(shown, EntraIdentity) and not password
+            shown = source_credentials(
+                endpoint, reference.repository, login, identity=self._identity, saved=saved_credentials
+            )
+        is_ours = isinstance(shown, EntraIdentity) and not login
         return Place(
             Side.SOURCE,
             self._registry(reference.registry, shown),
             self.around,
             self._signed_in if is_ours else _in_words(shown is not None, source),
-            service_has_them=bool(password) or is_ours or shown is None,
+            service_has_them=bool(login) or is_ours or shown is None,
             is_acr=endpoint.facts.is_acr,
             repository=source.repository,
             identifier=reference.identifier if source.has_image else None,
             assign=(lambda role: self.assignee.assign(role, endpoint.azure)) if is_ours else None,
         )
+
+    def _identity(self, subscription: str | None) -> EntraIdentity:
+        return signed_in_identity(self.cli_ctx, subscription)
 
     def _registry(self, host: str, shown: Credentials | None) -> Registry:
         return Registry(host, transport=self.transport, credentials=shown, policy=_POLICY)
@@ -154,8 +159,8 @@ class _Here:
 
 
 def _in_words(has_any: bool, source: Source) -> str:
-    if source.password:
-        return f"with the credentials that were given ({source.username or 'an access token'})"
+    if source.login:
+        return f"with the credentials that were given ({source.login.username or 'an access token'})"
     if has_any:
         return "with what docker login or podman login left on this machine; the service does not have it"
     return "without credentials: none were given, and this machine keeps none for it"

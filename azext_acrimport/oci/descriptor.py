@@ -11,7 +11,7 @@ Source: OCI image specification, "Content Descriptors".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from azext_acrimport.oci.digest import check_digest, printable
@@ -23,7 +23,8 @@ from azext_acrimport.oci.platform import Platform
 class Descriptor:
     """Content by digest, with its size in bytes and its media type.
 
-    ``urls`` are places outside the registry where the content can be had (foreign layers).
+    ``urls`` are places outside the registry where the content can be had (foreign layers). ``artifact_type`` and
+    ``annotations`` are what an index or a list of referrers says of a manifest, and empty where it says nothing.
     """
 
     digest: str
@@ -31,6 +32,8 @@ class Descriptor:
     media_type: str
     urls: tuple[str, ...] = ()
     platform: Platform | None = None
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_foreign(self) -> bool:
@@ -61,4 +64,17 @@ class Descriptor:
             media_type=media_type,
             urls=tuple(urls),
             platform=Platform.from_fields(fields.get("platform")),
+            artifact_type=text_of(fields.get("artifactType")),
+            annotations=annotations_of(fields),
         )
+
+
+def text_of(value: Any) -> str:
+    """A field that is advice to clients and that a copy does not depend on: empty where it is no text."""
+    return value if isinstance(value, str) else ""
+
+
+def annotations_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations of a descriptor or a manifest; those that are no text are left out."""
+    found = fields.get("annotations")
+    return {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, Mapping) else {}

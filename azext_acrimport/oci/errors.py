@@ -8,6 +8,9 @@
 OciError
 ├── InvalidReference    a name that is not ``registry/repository[:tag][@digest]``
 ├── InvalidDigest       a digest that is malformed or of an algorithm we cannot check
+├── InvalidRange        a range of versions that cannot be read
+├── InvalidPlatform     a name that is not ``os/architecture[/variant][:os.version]``
+├── UnknownPlatform     an image is not there for a platform that was asked for
 └── InvalidManifest     a document that does not describe content we can copy
     └── UnsupportedManifest     Docker schema 1: signed, and without digests of its own parts
 """
@@ -23,6 +26,18 @@ class InvalidReference(OciError):
 
 class InvalidDigest(OciError):
     """A digest is malformed, or of an algorithm other than sha256 and sha512."""
+
+
+class InvalidRange(OciError):
+    """A range of versions cannot be read."""
+
+
+class InvalidPlatform(OciError):
+    """A name is not ``os/architecture[/variant][:os.version]``."""
+
+
+class UnknownPlatform(OciError):
+    """An image is not there for a platform that was asked for."""
 
 
 class InvalidManifest(OciError):

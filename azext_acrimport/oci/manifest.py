@@ -3,7 +3,9 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""Manifests and indexes, read over the bytes as received. The bytes are what is sent on: they are never made anew.
+"""Manifests and indexes, read over the bytes as received. The bytes are what is sent on.
+
+None is made anew but for an index of some platforms (``selection.py``) and a list of referrers (``referrers.py``).
 
 Source: OCI image specification, "Image Manifest" and "Image Index"; Docker "Image Manifest V 2, Schema 2".
 """
@@ -11,12 +13,13 @@ Source: OCI image specification, "Image Manifest" and "Image Index"; Docker "Ima
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from azext_acrimport.oci import media_types
-from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.oci.descriptor import Descriptor, annotations_of, text_of
 from azext_acrimport.oci.digest import digest_of, printable
 from azext_acrimport.oci.errors import InvalidManifest, UnsupportedManifest
 
@@ -27,11 +30,12 @@ MAX_CHILDREN = 10_000  # bounds what a hostile index makes us do; real ones have
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest:  # pylint: disable=too-many-instance-attributes
     """A manifest or an index: its bytes, their media type and what they refer to.
 
     ``manifests`` are the children of an index, ``blobs`` the config and layers of an image or the blobs of an
-    artifact. Neither holds content that stays outside registries (``foreign``).
+    artifact. Neither holds content that stays outside registries (``foreign``). ``config`` is the first of the blobs
+    where that is a config. ``artifact_type`` is the manifest's own, or else the media type of its config.
     """
 
     content: bytes
@@ -41,6 +45,9 @@ class Manifest:
     blobs: tuple[Descriptor, ...] = ()
     foreign: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
+    config: Descriptor | None = None
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_index(self) -> bool:
@@ -66,7 +73,8 @@ class Manifest:
         fields = _decode(content)
         own_type = _media_type(fields, media_type)
         manifests = _descriptors(fields, "manifests") if own_type in media_types.INDEXES else ()
-        parts = () if own_type in media_types.INDEXES else _parts(fields)
+        config = _config(fields) if own_type not in media_types.INDEXES else None
+        parts = () if own_type in media_types.INDEXES else _parts(fields, config)
         subject = fields.get("subject")
         return Manifest(
             content=content,
@@ -76,7 +84,21 @@ class Manifest:
             blobs=tuple(part for part in parts if not part.is_foreign),
             foreign=tuple(part for part in parts if part.is_foreign),
             subject=Descriptor.parse(subject) if subject is not None else None,
+            config=config,
+            artifact_type=text_of(fields.get("artifactType")) or (config.media_type if config else ""),
+            annotations=annotations_of(fields),
         )
+
+
+def written(fields: dict[str, Any]) -> bytes:
+    """A document of our own making, the same for the same fields.
+
+    :raises InvalidManifest: fields of others hold what JSON does not have.
+    """
+    try:
+        return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as ex:
+        raise InvalidManifest("the index holds numbers that JSON does not have") from ex
 
 
 def _decode(content: bytes) -> dict[str, Any]:
@@ -110,9 +132,12 @@ def _media_type(fields: dict[str, Any], header: str) -> str:
     return own_type
 
 
-def _parts(fields: dict[str, Any]) -> tuple[Descriptor, ...]:
-    config = (Descriptor.parse(fields["config"]),) if fields.get("config") is not None else ()
-    return config + _descriptors(fields, "layers") + _descriptors(fields, "blobs")
+def _config(fields: dict[str, Any]) -> Descriptor | None:
+    return Descriptor.parse(fields["config"]) if fields.get("config") is not None else None
+
+
+def _parts(fields: dict[str, Any], config: Descriptor | None) -> tuple[Descriptor, ...]:
+    return ((config,) if config else ()) + _descriptors(fields, "layers") + _descriptors(fields, "blobs")
 
 
 def _descriptors(fields: dict[str, Any], key: str) -> tuple[Descriptor, ...]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest, printable
 from azext_acrimport.oci.errors import InvalidManifest
-from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
+from azext_acrimport.oci.manifest import MAX_CHILDREN, MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.oci.media_types import ACCEPT
 from azext_acrimport.oci.reference import check_repository
 from azext_acrimport.registry.address import BadUrl, split_url
@@ -22,7 +23,14 @@ from azext_acrimport.registry.claims import granted_actions
 from azext_acrimport.registry.client import Answer, Client, OnWait
 from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.credentials import Credentials
-from azext_acrimport.registry.errors import ContentMismatch, ProtocolError, RegistryError, TooLarge
+from azext_acrimport.registry.download import BlobReader
+from azext_acrimport.registry.errors import (
+    ContentMismatch,
+    ProtocolError,
+    RegistryError,
+    RegistryFailure,
+    TooLarge,
+)
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Exchange, Transport
 from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for
@@ -32,7 +40,11 @@ FOUND = frozenset({200, 404})
 # What servers answer that know no HEAD for manifests.
 HEAD_REFUSED = frozenset({400, 405, 501})
 _MAX_TAG_PAGE_BYTES = 16 << 20
-_MAX_TAG_PAGES = 20_000
+_MAX_PAGES = 20_000
+# Bounds what a hostile list of referrers makes us read; each page counts for as much as an ordinary one has at least.
+_MAX_REFERRERS_BYTES, _PAGE_BYTES = 32 << 20, 32 << 10
+# What registries answer that do not list referrers, beside 404.
+_NO_REFERRERS = frozenset({400, 401, 403, 404, 405, 406, 410, 501})
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel\s*=\s*"?next\b', re.IGNORECASE)
 
 
@@ -53,11 +65,23 @@ class Registry:
         self.transport = transport
         self.client = Client(host, transport, credentials=credentials, policy=policy, clock=clock, on_wait=on_wait)
         self.habits: UploadHabits = habits_for(host)
+        self.lists_referrers: bool | None = None  # as far as it has shown when it was given some
 
     @property
     def round_trip_seconds(self) -> float:
         """How long a request takes at least; 0 before the first."""
         return self.transport.round_trip_seconds(self.client.origin)
+
+    def listen(self, on_wait: OnWait) -> None:
+        """Tell of waits from now on, before whoever is told already."""
+        also = self.client.on_wait
+
+        def told(host: str, seconds: float, cause: RegistryFailure) -> None:
+            on_wait(host, seconds, cause)
+            if also:
+                also(host, seconds, cause)
+
+        self.client.on_wait = told
 
     def interrupt(self) -> None:
         """Break off what is under way, in all threads; only farewells are still said."""
@@ -186,6 +210,9 @@ class Repository:
         headers = {"Content-Type": manifest.media_type}
         stored = frozenset({200, 201, 202})
         answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content)
+        if manifest.subject:
+            # Source: OCI distribution specification, "Pushing Manifests with Subject".
+            self.registry.lists_referrers = "oci-subject" in answer.headers
         digest = answer.headers.get("docker-content-digest", manifest.digest)
         if digest != manifest.digest and algorithm_of(digest) == algorithm_of(manifest.digest):
             detail = f"the registry stored the manifest {manifest.digest} as another one ({printable(digest)})"
@@ -197,19 +224,44 @@ class Repository:
         Source: OCI distribution specification, "Listing Tags"; registries differ in ``Link``, so it is followed as
         it is sent.
         """
-        path = f"/v2/{self.name}/tags/list?n=1000"
-        seen: set[str] = set()
-        while path not in seen and len(seen) < _MAX_TAG_PAGES:
-            seen.add(path)
-            answer = self._call("GET", path, expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
-            if answer.status == 404:
-                return
-            yield from _tags_of(answer, self.registry.host)
-            link = _NEXT.search(answer.headers.get("link", ""))
-            if not link:
-                return
-            path = self._next_page(link[1], path)
-        raise ProtocolError(self.registry.host, "the registry's list of tags does not end")
+        pages = self._tag_pages()
+        try:
+            first = next(pages, [])
+        except RegistryError as ex:
+            if ex.status not in (401, 403):
+                raise
+            # ACR may want a right of its own: https://learn.microsoft.com/azure/container-registry/
+            # container-registry-token-based-repository-permissions ("metadata/read")
+            pages = replace(self, actions=f"{self.actions},metadata_read")._tag_pages()
+            first = next(pages, [])
+        yield from first
+        for page in pages:
+            yield from page
+
+    def _tag_pages(self) -> Iterator[list[str]]:
+        for answer in self._pages(f"/v2/{self.name}/tags/list?n=1000", "tags", FOUND, _MAX_TAG_PAGE_BYTES):
+            if answer.status == 200:
+                yield _tags_of(answer, self.registry.host)
+
+    def referrers(self, digest: str) -> list[Descriptor] | None:
+        """What refers to the manifest with this digest; None where the registry does not list that.
+
+        It is asked for all types: some registries do not know that of each, https://github.com/Azure/acr/issues/784.
+        Source: OCI distribution specification, "Listing Referrers".
+
+        :raises RegistryFailure: it cannot be had.
+        :raises OciError: it cannot be read.
+        """
+        found: list[Descriptor] = []
+        expect, size = OK | _NO_REFERRERS, 0
+        for answer in self._pages(self._path("referrers", digest), "referrers", expect, MAX_MANIFEST_BYTES):
+            if answer.status != 200:
+                return None
+            found += Manifest.parse(answer.content, answer.headers.get("content-type", "")).manifests
+            size += len(answer.content) + _PAGE_BYTES
+            if len(found) > MAX_CHILDREN or size > _MAX_REFERRERS_BYTES:
+                raise ProtocolError(self.registry.host, f"the registry lists more referrers of {digest} than we follow")
+        return found
 
     def has_tags(self) -> bool | None:
         """Whether there is any tag; None where the registry does not tell."""
@@ -248,6 +300,10 @@ class Repository:
         path = self._path("blobs", digest)
         return self.registry.client.open(path, scope=self.scope, expect=expect, headers=headers, begun=begun)
 
+    def reader(self, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> BlobReader:
+        """Read a blob, going on wherever it breaks off; ``lanes`` tells how many connections that may take."""
+        return BlobReader(self, blob, lanes=lanes)
+
     def start_upload_of_bytes(self) -> UploadSession:
         """Begin an upload whatever is there."""
         session = self.start_upload()
@@ -281,14 +337,27 @@ class Repository:
     def _path(self, kind: str, identifier: str) -> str:
         return f"/v2/{self.name}/{kind}/{identifier}"
 
-    def _next_page(self, link: str, path: str) -> str:
+    def _pages(self, path: str, what: str, expect: frozenset[int], limit: int) -> Iterator[Answer]:
+        """Read a list page by page: until one has no ``Link`` to another."""
+        seen: set[str] = set()
+        while path not in seen and len(seen) < _MAX_PAGES:
+            seen.add(path)
+            answer = self._call("GET", path, expect=expect if len(seen) == 1 else OK, limit=limit)
+            yield answer
+            link = _NEXT.search(answer.headers.get("link", ""))
+            if answer.status != 200 or not link:
+                return
+            path = self._next_page(link[1], path, what)
+        raise ProtocolError(self.registry.host, f"the registry's list of {what} does not end")
+
+    def _next_page(self, link: str, path: str, what: str) -> str:
         client = self.registry.client
         try:
             origin, target = split_url(link, client.origin, path.partition("?")[0])
         except BadUrl as ex:
-            raise ProtocolError(self.registry.host, f"the registry's list of tags goes on at {ex}") from ex
+            raise ProtocolError(self.registry.host, f"the registry's list of {what} goes on at {ex}") from ex
         if (origin.host, origin.port) != (client.origin.host, client.origin.port):
-            raise ProtocolError(self.registry.host, f"the registry's list of tags goes on at {origin}")
+            raise ProtocolError(self.registry.host, f"the registry's list of {what} goes on at {origin}")
         return target
 
     def _call(

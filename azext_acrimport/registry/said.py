@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 
+from azext_acrimport.oci.digest import without_commands
+
 MAX_MESSAGE = 500
 
 
@@ -34,7 +36,7 @@ def read_error(content: bytes) -> tuple[tuple[str, ...], str]:
 
 
 def clean(text: str, limit: int = MAX_MESSAGE) -> str:
-    """The text on one line, without characters that a terminal acts on, and not too long."""
+    """The text on one line, without anything that a terminal or a build service acts on, and not too long."""
     printable = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
-    line = " ".join(printable.split())
+    line = without_commands(" ".join(printable.split()))
     return line if len(line) <= limit else line[: limit - 3] + "..."

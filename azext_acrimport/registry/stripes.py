@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ContentMismatch, RegistryFailure
-from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.transport import Exchange, failure
+
+if TYPE_CHECKING:
+    from azext_acrimport.registry.repository import Repository
 
 STRIPE_BYTES = 4 << 20
 _PROGRESS_BYTES = 16 << 10

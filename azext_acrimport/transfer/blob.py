@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.download import PROGRESS_BYTES, BlobReader
+from azext_acrimport.registry.download import PROGRESS_BYTES
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.upload import BlobWriter, UploadSession, is_form_refused
 from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
+from azext_acrimport.transfer.source import Source
 from azext_acrimport.transfer.verify import Verifier
 
 
@@ -32,7 +33,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
 
     def __init__(
         self,
-        source: Repository,
+        source: Source,
         target: Repository,
         blob: Descriptor,
         *,
@@ -47,7 +48,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._session: UploadSession | None = None
         self._buffer = buffer
         self._advanced = advanced
-        self._reader = BlobReader(source, blob, lanes=lanes)
+        self._reader = source.reader(blob, lanes=lanes)
         self._verifier = Verifier(blob)
         self._form = target.registry.habits.form_for(blob.size)
         self._sent = 0

@@ -8,7 +8,7 @@
     resolve     the source's tag to a digest; what do the target's tags name (another image: stop, nothing has moved)
     descend     from the root, each manifest once: what it refers to is wanted at the target before it is
     move        each blob once: there already, mounted from another repository of the registry, or streamed
-    ascend      a manifest is put when everything below it is there; the tags come last
+    ascend      a manifest is put when everything below it is there, what refers to it after it; the tags come last
 
 An interrupted copy leaves blobs and untagged manifests, never a tag, and a second run moves only what is missing.
 """
@@ -22,13 +22,14 @@ from functools import partial
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
-from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.blob import Unwanted
-from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, Skipped, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
     BlobFinished,
     BlobsFound,
+    ImageFinished,
     ManifestFinished,
     Observer,
     TagWritten,
@@ -36,10 +37,14 @@ from azext_acrimport.transfer.events import (
     ignore,
 )
 from azext_acrimport.transfer.executor import Executor, Priority, Task
+from azext_acrimport.transfer.fallback import FallbackLists
+from azext_acrimport.transfer.gathering import Gatherer
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
 from azext_acrimport.transfer.move import BlobMover
+from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
+from azext_acrimport.transfer.source import Source, SourceRegistry
 from azext_acrimport.transfer.survey import BATCH, Survey
 from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
@@ -66,14 +71,20 @@ def copy(
 
 
 def copy_all(
-    roots: Sequence[Root], *, settings: CopySettings | None = None, observe: Observer = ignore
+    roots: Sequence[Root],
+    *,
+    settings: CopySettings | None = None,
+    observe: Observer = ignore,
+    halted: threading.Event | None = None,
 ) -> list[CopyResult | Exception]:
     """Copy many images at once, each blob once; return for each what was done, or why it failed.
+
+    Once ``halted`` is set, by whomever, the images that are not complete are given up: :class:`Skipped` is why.
 
     :raises CopyCancelled: the clock of one of the registries was told to stop.
     """
     try:
-        return Job(roots, settings or CopySettings(), observe).run()
+        return Job(roots, settings or CopySettings(), observe, halted or threading.Event()).run()
     except Cancelled as ex:
         raise CopyCancelled from ex
 
@@ -83,9 +94,12 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     mover = BlobMover
 
-    def __init__(self, roots: Sequence[Root], settings: CopySettings, observe: Observer) -> None:
+    def __init__(
+        self, roots: Sequence[Root], settings: CopySettings, observe: Observer, halted: threading.Event
+    ) -> None:
         self._tallies = [Tally(root) for root in roots]
         self._observe = observe
+        self._halted = halted
         self._tuning = Tuning(settings)
         workers, bulk_workers = self._tuning.workers(0.0)
         self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
@@ -93,7 +107,19 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
-        self._mover = self.mover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
+        self._fallback_lists = FallbackLists()
+        self._gatherer = Gatherer(
+            self._graph,
+            self._lock,
+            self._survey,
+            submit=partial(self._executor.submit, Priority.GET_MANIFEST),
+            guard=self._guard,
+            descend=self._submit_descent,
+            ascend=self._submit_ready,
+        )
+        self._mover = self.mover(
+            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=halted
+        )
 
     def run(self) -> list[CopyResult | Exception]:
         for registry in self._registries():
@@ -112,23 +138,23 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._executor.stop()
         return [self._outcome(tally) for tally in self._tallies]
 
-    @staticmethod
-    def _outcome(tally: Tally) -> CopyResult | Exception:
-        if tally.waiting_for and not tally.failure:  # a defect of ours: better said than taken for success
+    def _outcome(self, tally: Tally) -> CopyResult | Exception:
+        if self._halted.is_set() and not (tally.is_complete or tally.failure):
+            return Skipped()
+        if not (tally.is_complete or tally.failure):  # a defect of ours: better said than taken for success
             return RuntimeError(f"the copy of {tally.root.source}:{tally.root.identifier} was left incomplete")
         return tally.failure or tally.result
 
-    def _registries(self) -> set[Registry]:
+    def _registries(self) -> set[SourceRegistry]:
         roots = [tally.root for tally in self._tallies]
-        return {root.source.registry for root in roots} | {
-            target.repository.registry for root in roots for target in root.targets
-        }
+        registries: set[SourceRegistry] = {root.source.registry for root in roots}
+        return registries | {target.repository.registry for root in roots for target in root.targets}
 
     # Resolve
 
     def _ask(self) -> None:
         """Ask both sides at once what the tags name, for each repository about many tags together."""
-        sources: dict[Repository, list[Tally]] = {}
+        sources: dict[Source, list[Tally]] = {}
         targets: dict[Repository, list[Tally]] = {}
         for tally in self._tallies:
             sources.setdefault(tally.root.source, []).append(tally)
@@ -164,24 +190,53 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         """Fix the digest, compare with the targets, and want the image where it is not."""
         root = tally.root
         tally.digest = self._survey.source_digest(root.source, root.identifier)
+        if root.platforms:
+            choice = choose(root.source, tally.digest, root.platforms, named=root.identifier)
+            tally.digest, tally.given, tally.original_digest = choice.digest, choice.manifest, choice.original_digest
         plans = [self._plan_target(tally, target) for target in root.targets]
+        if root.referrers is not None:
+            self._resolve_with_referrers(tally, plans)
+            return
         missing = [plan for plan in plans if plan is not None]
         if not missing:
             self._finish_existing(tally)
             return
         with self._lock:
             nodes = [self._graph.add_root(tally, target, checks_target=checks) for target, checks in missing]
+            tally.given = None  # the nodes have it
         for node in nodes:
             if node:
-                self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
+                self._submit_descent(node)
+
+    def _resolve_with_referrers(self, tally: Tally, plans: Sequence[tuple[Target, bool] | None]) -> None:
+        """Want the image where it is not, and what refers to it everywhere, before any tag."""
+        root = tally.root
+        tally.given = tally.given or self._fetch(root.source, tally.digest, Side.SOURCE, root.identifier)
+        fresh: list[ManifestNode] = []
+        images: dict[ManifestNode, ManifestNode | None] = {}
+        with self._lock:
+            for target, plan in zip(root.targets, plans, strict=True):
+                goal, checks = plan or (Target(target.repository.to_push()), False)
+                top = self._graph.add_gathering(tally, goal)
+                below, is_new = self._graph.add_image(top, checks_target=checks) if plan else (None, False)
+                images[top] = below
+                fresh += [below] if below and is_new else []
+            tally.manifests_existing += plans.count(None)
+        image, tally.given = tally.given, None  # the nodes have it
+        for node in fresh:
+            self._submit_descent(node)
+        self._gatherer.begin(tally, image, images)
 
     def _finish_existing(self, tally: Tally) -> None:
         """Everything is there already. Its type is asked for where there is but one image: nobody else looks at it."""
-        if not self._is_bulk:
+        if tally.given:
+            tally.media_type = tally.given.media_type
+        elif not self._is_bulk:
             repository = tally.root.targets[0].repository.to_push()
             tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
         tally.manifests_existing += 1
         self._observe(ManifestFinished(tally.digest, copied=False))
+        self._observe(ImageFinished(tally.root))
 
     def _plan_target(self, tally: Tally, target: Target) -> tuple[Target, bool] | None:
         """What is left to do at a target, and whether the image may be there already; None when nothing is.
@@ -205,6 +260,9 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     # Descend
 
+    def _submit_descent(self, node: ManifestNode) -> None:
+        self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
+
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
         # Of many images, none is looked for where there is nothing yet.
@@ -216,7 +274,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             checks = False
         begun = node.target.begin_digest_of(node.digest) if checks else None
         try:
-            manifest = self._fetch(node.source, node.digest, Side.SOURCE, node.named)
+            manifest = node.manifest or self._fetch(node.source, node.digest, Side.SOURCE, node.named)
         except CopyError:
             if begun:
                 begun.close()
@@ -225,7 +283,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             return
         node.manifest = manifest
         with self._lock, blamed_on(Side.SOURCE, node.source, node.digest):
-            node.waiting_for += 1  # holds the node back until all its children are known
+            node.waiting_for += not node.held  # holds the node back until all its children are known
             manifests = [self._graph.add_manifest(node, child) for child in manifest.manifests]
             blobs = [self._graph.add_blob(node, blob) for blob in manifest.blobs]
             node.waiting_for -= 1
@@ -233,7 +291,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._announce([blob for blob in blobs if blob])
         for child in manifests:
             if child:
-                self._submit(Priority.GET_MANIFEST, child, partial(self._descend, child))
+                self._submit_descent(child)
         for blob in blobs:
             if blob:
                 self._submit_blob(blob)
@@ -246,13 +304,13 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             if node.target.digest_of(node.digest, begun=begun) is None:
                 return False
         if node.tags:
-            node.manifest = self._fetch(node.target, node.digest, Side.TARGET)
+            node.manifest = node.manifest or self._fetch(node.target, node.digest, Side.TARGET)
             self._put(node, node.manifest)
         self._finish_manifest(node, copied=False)
         return True
 
     @staticmethod
-    def _fetch(repository: Repository, digest: str, side: Side, named: str = "") -> Manifest:
+    def _fetch(repository: Source, digest: str, side: Side, named: str = "") -> Manifest:
         with blamed_on(side, repository, named or digest):
             return repository.manifest(digest)
 
@@ -274,7 +332,8 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             self._finish_blob(node, self._mover.move(node))
         except Unwanted:
             with self._lock:
-                heirs = self._graph.abandon(node)
+                # Meanwhile another image may have come to wait for it.
+                heirs = self._graph.abandon(node) if node.failed else [node]
             for heir in heirs:
                 self._submit_blob(heir)
 
@@ -291,7 +350,8 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             tally.blobs[outcome] += 1
             tally.bytes_copied += node.blob.size if outcome is BlobOutcome.COPIED else 0
             ready, followers = self._graph.finish(node)
-        self._observe(BlobFinished(node.blob.digest, node.blob.size, outcome))
+        origin = node.mount_from if outcome is BlobOutcome.MOUNTED else str(node.source)
+        self._observe(BlobFinished(node.blob.digest, node.blob.size, outcome, node.target.name, origin))
         for follower in followers:
             self._announce([follower])
             self._submit_blob(follower)
@@ -308,52 +368,62 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     def _ascend(self, node: ManifestNode) -> None:
         """Put a manifest whose children are all there, under its tags or its digest."""
+        with self._lock:
+            is_dropped = node.failed
         manifest = node.manifest
-        if node.failed or manifest is None:
+        if is_dropped or manifest is None:  # there is none where it turned out to be there already
             return
-        self._put(node, manifest)
+        if node.gathers:
+            self._fallback_lists.note(node.target, node.listed)
+        if node.tags or not node.gathers:
+            self._put(node, manifest)
         self._finish_manifest(node, copied=True)
 
     def _put(self, node: ManifestNode, manifest: Manifest) -> None:
         put = ManifestPut(node.source, node.target, manifest, partial(self._send_again, node))
-        if not node.tags:
+        if node.tags:
+            put.under_tags(node.tags, force=node.tally.root.force)
+        else:
             put.under(manifest.digest)
-            return
-        put.under_tags(node.tags, force=node.tally.root.force)
+        node.tally.wrote = True
         for tag in node.tags:
             self._observe(TagWritten(node.target.name, tag))
 
     def _finish_manifest(self, node: ManifestNode, *, copied: bool) -> None:
         with self._lock:
-            node.tally.manifests_copied += copied
-            node.tally.manifests_existing += not copied
+            if not node.gathers:  # else it has been counted without its tags
+                node.tally.manifests_copied += copied
+                node.tally.manifests_existing += not copied
             for tally in node.roots:
                 tally.media_type = node.manifest.media_type if node.manifest else ""
             node.manifest = None  # its bytes are of no further use
             ready, _ = self._graph.finish(node)
-        self._observe(ManifestFinished(node.digest, copied))
+            complete = [tally for tally in node.roots if tally.is_complete]
+        if not node.gathers:
+            self._observe(ManifestFinished(node.digest, copied))
+        for tally in complete:
+            self._observe(ImageFinished(tally.root))
         self._submit_ready(ready)
 
     # Tasks
 
-    def _listen(self, registry: Registry) -> None:
+    def _listen(self, registry: SourceRegistry) -> None:
         """Tell of waits; a registry that had too many requests gets fewer at once from then on."""
-        also = registry.client.on_wait
 
         def waits(host: str, seconds: float, cause: RegistryFailure) -> None:
             if isinstance(cause, RegistryError) and cause.status == 429:
                 self._executor.narrow()
             self._observe(Waiting(host, seconds, str(cause)))
-            if also:
-                also(host, seconds, cause)
 
-        registry.client.on_wait = waits
+        registry.listen(waits)
 
     def _submit(self, priority: Priority, about: Tally | ManifestNode | BlobNode, task: Task, *, size: int = 0) -> None:
         self._executor.submit(priority, partial(self._guard, about, task), size=size)
 
     def _guard(self, about: list[Tally] | Tally | ManifestNode | BlobNode, task: Task) -> None:
         """Run a task; what fails fails the images that need it, and no others."""
+        if self._halted.is_set():
+            return
         try:
             task()
         except (CopyError, TagExists) as ex:
@@ -362,10 +432,14 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _fail(self, about: list[Tally] | Tally | ManifestNode | BlobNode, ex: Exception) -> None:
         with self._lock:
             if isinstance(about, (list, Tally)):
-                for tally in about if isinstance(about, list) else [about]:
-                    tally.failure = tally.failure or ex
-                return
-            heirs = self._graph.fail(about, ex)
+                failed = [tally for tally in (about if isinstance(about, list) else [about]) if not tally.failure]
+                heirs: list[BlobNode] = []
+                for tally in failed:
+                    tally.failure = ex
+            else:
+                failed, heirs = self._graph.fail(about, ex)
+        for tally in failed:
+            self._observe(ImageFinished(tally.root, ex))
         for heir in heirs:
             self._submit_blob(heir)
 

@@ -17,7 +17,7 @@ from enum import Enum
 
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.registry.errors import RegistryFailure
-from azext_acrimport.registry.repository import Repository
+from azext_acrimport.transfer.source import Source
 
 
 class Side(str, Enum):
@@ -40,8 +40,13 @@ class CopyError(Exception):
     repository: str
     subject: str = ""
 
+    @property
+    def place(self) -> str:
+        """The registry with the repository, where there is more than one."""
+        return f"{self.registry}/{self.repository}" if self.repository else self.registry
+
     def __str__(self) -> str:
-        name = f"{self.registry}/{self.repository}" + (f" ({self.subject})" if self.subject else "")
+        name = self.place + (f" ({self.subject})" if self.subject else "")
         return f"{self.side.value} {name}: {self.__cause__}"
 
 
@@ -62,12 +67,20 @@ class TagExists(Exception):
         )
 
 
+class Skipped(Exception):
+    """An image was given up because the run was halted before it was complete. It has no tag yet."""
+
+
+class ReferrerTagExists(TagExists):
+    """A tag of cosign's names something else at the target. The image's own tags have not been written."""
+
+
 class CopyCancelled(Exception):
     """The copy was stopped from outside before it was complete."""
 
 
 @contextmanager
-def blamed_on(side: Side, repository: Repository, subject: str = "") -> Iterator[None]:
+def blamed_on(side: Side, repository: Source, subject: str = "") -> Iterator[None]:
     """Say of what goes wrong inside which side it was on. ``subject`` is the tag or digest it is about."""
     try:
         yield

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Union
 
+from azext_acrimport.transfer.graph import Root
 from azext_acrimport.transfer.result import BlobOutcome
 
 
@@ -40,11 +41,16 @@ class BlobAdvanced:
 
 @dataclass(frozen=True)
 class BlobFinished:
-    """The blob is at the target."""
+    """The blob is at the target, in ``repository``.
+
+    ``origin`` is where it was copied or mounted from: ``registry/repository``, or a repository of the same registry.
+    """
 
     digest: str
     size: int
     outcome: BlobOutcome
+    repository: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,14 @@ class TagWritten:
 
 
 @dataclass(frozen=True)
+class ImageFinished:
+    """Everything of one image is done, or will not be: ``failure`` says why."""
+
+    root: Root
+    failure: Exception | None = None
+
+
+@dataclass(frozen=True)
 class Waiting:
     """A registry asked for patience, or could not be reached; the request is sent again after so many seconds."""
 
@@ -72,7 +86,7 @@ class Waiting:
     cause: str
 
 
-Event = Union[BlobsFound, BlobStarted, BlobAdvanced, BlobFinished, ManifestFinished, TagWritten, Waiting]
+Event = Union[BlobsFound, BlobStarted, BlobAdvanced, BlobFinished, ManifestFinished, TagWritten, ImageFinished, Waiting]
 Observer = Callable[[Event], None]
 
 

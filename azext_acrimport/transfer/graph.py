@@ -17,8 +17,11 @@ from typing import Union
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.manifest import Manifest
+from azext_acrimport.oci.platform import Platform
+from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
+from azext_acrimport.transfer.source import Source
 
 MAX_DEPTH = 8  # indexes in indexes; real ones go two deep
 MAX_NODES = 100_000  # manifests and blobs below one root: bounds what a hostile index makes us do
@@ -34,12 +37,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Root:
-    """An image to copy: the manifest ``identifier`` (a tag or digest) of the source with all that is below it."""
+    """An image to copy: the manifest ``identifier`` (a tag or digest) of the source with all that is below it.
 
-    source: Repository
+    With ``platforms`` only what is for these; with ``referrers`` also what refers to what is copied.
+    """
+
+    source: Source
     identifier: str
     targets: tuple[Target, ...]
     force: bool = False
+    referrers: ReferrerFilter | None = None
+    platforms: tuple[Platform, ...] = ()
 
     def tags_in(self, repository: Repository) -> list[str]:
         """The tags that will name the image in one of the target repositories."""
@@ -52,15 +60,24 @@ class Tally:  # pylint: disable=too-many-instance-attributes
 
     root: Root
     digest: str = ""
+    original_digest: str | None = None
+    given: Manifest | None = None  # the root's manifest, where it is at hand already
     media_type: str = ""
+    referrers: int = 0
     questions: int = 0  # what the registries have yet to tell before it can be planned
     waiting_for: int = 0
     nodes: int = 0
     manifests_copied: int = 0
     manifests_existing: int = 0
+    wrote: bool = False  # whether a manifest or a tag was written
     blobs: dict[BlobOutcome, int] = field(default_factory=lambda: dict.fromkeys(BlobOutcome, 0))
     bytes_copied: int = 0
     failure: Exception | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was to be done is done."""
+        return bool(self.digest) and not (self.waiting_for or self.questions or self.failure)
 
     @property
     def result(self) -> CopyResult:
@@ -72,6 +89,9 @@ class Tally:  # pylint: disable=too-many-instance-attributes
             manifests=Count(copied=self.manifests_copied, existing=self.manifests_existing),
             blobs=Count(counts[BlobOutcome.COPIED], counts[BlobOutcome.MOUNTED], counts[BlobOutcome.EXISTING]),
             bytes_copied=self.bytes_copied,
+            unchanged=not self.wrote,
+            referrers=self.referrers,
+            original_digest=self.original_digest,
         )
 
 
@@ -79,7 +99,7 @@ class Tally:  # pylint: disable=too-many-instance-attributes
 class BlobNode:  # pylint: disable=too-many-instance-attributes
     """A blob that is to be in a target repository."""
 
-    source: Repository
+    source: Source
     target: Repository
     blob: Descriptor
     tally: Tally
@@ -96,9 +116,14 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
 
 @dataclass(eq=False)
 class ManifestNode:  # pylint: disable=too-many-instance-attributes
-    """A manifest that is to be in a target repository, after everything that it refers to."""
+    """A manifest that is to be in a target repository, after everything that it refers to.
 
-    source: Repository
+    One that ``gathers`` is there already, or below itself: its tags are written after everything that refers to it.
+    ``listed`` is then what of that a list of referrers may have to name. One that is ``held`` counts itself among what
+    it waits for, until all that it waits for is known.
+    """
+
+    source: Source
     target: Repository
     digest: str
     tally: Tally
@@ -106,6 +131,10 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
     tags: tuple[str, ...] = ()
     checks_target: bool = True  # whether it may be there already
     manifest: Manifest | None = None
+    gathers: bool = False
+    held: bool = False
+    name: str = ""  # what the graph knows it by, where that is neither its digest nor a root's name
+    listed: list[Manifest] = field(default_factory=list)
     waiting_for: int = 0
     done: bool = False
     parents: list[ManifestNode] = field(default_factory=list)
@@ -138,14 +167,60 @@ class Graph:
         """Want the root's manifest at the target; None when it is on its way there and will be waited for."""
         tally.waiting_for += 1
         key = _key(target.repository, _root_name(tally.digest, target.tags))
-        known = self._manifests.get(key)
+        known = self._known(key)
         if known and not known.done:
             known.roots.append(tally)
             return None
-        node = ManifestNode(tally.root.source, target.repository, tally.digest, tally, 0, target.tags, checks_target)
+        source, repository = tally.root.source, target.repository
+        node = ManifestNode(source, repository, tally.digest, tally, 0, target.tags, checks_target, tally.given)
         node.roots.append(tally)
         self._manifests[key] = node
         return node
+
+    def add_gathering(self, tally: Tally, target: Target) -> ManifestNode:
+        """Want the root's tags at the target, after the root's manifest and all that refers to it."""
+        tally.waiting_for += 1
+        source, repository = tally.root.source, target.repository
+        node = ManifestNode(source, repository, tally.digest, tally, 0, target.tags, manifest=tally.given, gathers=True)
+        node.held, node.waiting_for = True, 1
+        node.roots.append(tally)
+        return node
+
+    def add_image(self, gathering: ManifestNode, *, checks_target: bool) -> tuple[ManifestNode, bool]:
+        """Want the root's manifest, without a tag; say whether that is new, or it is there or on its way already."""
+        tally, target = gathering.tally, gathering.target
+        node = ManifestNode(gathering.source, target, gathering.digest, tally, 0, (), checks_target, gathering.manifest)
+        return self._gather(gathering, node, _root_name(node.digest, ()), None)
+
+    def add_referrer(
+        self, gathering: ManifestNode, referrer: Manifest, tags: tuple[str, ...], after: ManifestNode | None
+    ) -> tuple[ManifestNode, bool]:
+        """Want a referrer, put after its subject; say whether that is new, or it is there or on its way already.
+
+        It is another node than the same manifest below an index, and waits only for nodes that were there before it:
+        so no two wait for each other. Images share it where they share what it comes after.
+
+        :raises InvalidManifest: there are too many.
+        """
+        tally, target = gathering.tally, gathering.target
+        self._count(tally)
+        node = ManifestNode(gathering.source, target, referrer.digest, tally, 0, tags, manifest=referrer)
+        name = " ".join((referrer.digest, *tags, "after", after.digest if after else ""))
+        return self._gather(gathering, node, name, after)
+
+    def _gather(
+        self, gathering: ManifestNode, node: ManifestNode, name: str, after: ManifestNode | None
+    ) -> tuple[ManifestNode, bool]:
+        key = _key(gathering.target, name)
+        known = self._known(key) or node
+        if known is node:
+            self._manifests[key] = node
+            node.name, node.held, node.waiting_for = name, True, 1
+            if after and not after.done:
+                _wait(node, after)
+        if not known.done:
+            _wait(gathering, known)
+        return known, known is node
 
     def add_manifest(self, parent: ManifestNode, child: Descriptor) -> ManifestNode | None:
         """Want a manifest below its index; None when it is there or on its way.
@@ -156,7 +231,7 @@ class Graph:
             raise InvalidManifest(f"indexes are nested more than {MAX_DEPTH} deep")
         self._count(parent.tally)
         key = _key(parent.target, child.digest)
-        node = self._manifests.get(key)
+        node = self._known(key)
         if node is None:
             node = ManifestNode(parent.source, parent.target, child.digest, parent.tally, parent.depth + 1)
             self._manifests[key] = node
@@ -202,13 +277,19 @@ class Graph:
             follower.mount_from = node.target.name
         return ready, followers
 
-    def fail(self, node: Node, ex: Exception) -> list[BlobNode]:
-        """The node cannot be had, nor what waits for it; return the blobs that must now find their own way."""
+    def fail(self, node: Node, ex: Exception) -> tuple[list[Tally], list[BlobNode]]:
+        """The node cannot be had, nor what waits for it.
+
+        Return the images that fail by it, and the blobs that must now find their own way.
+        """
+        failed = []
         for above in _ancestors(node):
             self._forget(above)
             for tally in above.roots:
-                tally.failure = tally.failure or ex
-        return self.abandon(node) if isinstance(node, BlobNode) else []
+                if not tally.failure:
+                    tally.failure = ex
+                    failed.append(tally)
+        return failed, self.abandon(node) if isinstance(node, BlobNode) else []
 
     def abandon(self, node: BlobNode) -> list[BlobNode]:
         """Nobody waits for the blob any more; return those that counted on it to be there."""
@@ -220,9 +301,14 @@ class Graph:
             follower.followers = followers[1:]
         return followers[:1]
 
+    def _known(self, key: _Key) -> ManifestNode | None:
+        """The node of a manifest; one that nobody waited for any more was dropped on its way, and does not count."""
+        node = self._manifests.get(key)
+        return None if node is None or (node.failed and not node.done) else node
+
     def _forget(self, node: ManifestNode) -> None:
         """Let a manifest that failed be tried anew for the next image that wants it."""
-        name = node.digest if node.depth else _root_name(node.digest, node.tags)
+        name = node.name or (node.digest if node.depth else _root_name(node.digest, node.tags))
         self._manifests.pop(_key(node.target, name), None)
 
     def _route(self, node: BlobNode) -> BlobNode | None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from azext_acrimport.registry.upload import UploadSession
@@ -27,13 +28,21 @@ class BlobMover:
     """
 
     def __init__(
-        self, survey: Survey, tuning: Tuning, observe: Observer, *, lanes: Callable[[], int], is_bulk: bool
+        self,
+        survey: Survey,
+        tuning: Tuning,
+        observe: Observer,
+        *,
+        lanes: Callable[[], int],
+        is_bulk: bool,
+        halted: threading.Event,
     ) -> None:
         self._survey = survey
         self._tuning = tuning
         self._observe = observe
         self._lanes = lanes
         self._is_bulk = is_bulk
+        self._halted = halted
         self._mounts = Mounts()
 
     def move(self, node: BlobNode) -> BlobOutcome:
@@ -78,7 +87,7 @@ class BlobMover:
             buffer=self._tuning.buffer(node.blob.size),
             advanced=lambda count: self._observe(BlobAdvanced(digest, count)),
             lanes=self._lanes,
-            is_wanted=lambda: not node.failed,
+            is_wanted=lambda: not (node.failed or self._halted.is_set()),
         )
 
     def _begin_upload(self, node: BlobNode) -> tuple[UploadSession | None, BlobOutcome]:

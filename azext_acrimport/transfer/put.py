@@ -14,6 +14,7 @@ from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.errors import CopyError, Side, TagExists, blamed_on
+from azext_acrimport.transfer.source import Source
 
 # A registry collects what no manifest refers to: a blob may have gone since it was asked for. Some name the child of
 # an index so as well. Source: OCI distribution specification, "Error Codes".
@@ -26,7 +27,7 @@ CopyBlob = Callable[[Descriptor], None]
 class ManifestPut:
     """One manifest on its way into a target repository, after everything that it refers to."""
 
-    def __init__(self, source: Repository, target: Repository, manifest: Manifest, copy_blob: CopyBlob) -> None:
+    def __init__(self, source: Source, target: Repository, manifest: Manifest, copy_blob: CopyBlob) -> None:
         self._source = source
         self._target = target
         self._manifest = manifest

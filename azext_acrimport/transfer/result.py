@@ -30,10 +30,18 @@ class Count:
 
 @dataclass(frozen=True)
 class CopyResult:
-    """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets."""
+    """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets.
+
+    ``unchanged`` says that all of it was there before, under all its names, so that nothing was written.
+    ``referrers`` is how many manifests that refer to it are there with it now. ``original_digest`` is that of the
+    index at the source, where only some platforms of it were copied.
+    """
 
     digest: str
     media_type: str
     manifests: Count
     blobs: Count
     bytes_copied: int
+    unchanged: bool = False
+    referrers: int = 0
+    original_digest: str | None = None

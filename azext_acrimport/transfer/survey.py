@@ -14,6 +14,7 @@ from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.errors import Side, blamed_on
+from azext_acrimport.transfer.source import Source
 
 BATCH = 50  # tags asked for at once over one connection
 
@@ -22,12 +23,12 @@ class Survey:
     """The digests behind tags. Safe for several threads, as each asks about repositories and tags of its own."""
 
     def __init__(self) -> None:
-        self._sources: dict[tuple[Repository, str], str] = {}
+        self._sources: dict[tuple[Source, str], str] = {}
         self._targets: dict[tuple[Repository, str], str | None] = {}
         self._tagless: set[Repository] = set()
         self._filled: set[Repository] = set()
 
-    def ask_source(self, source: Repository, identifiers: Sequence[str]) -> None:
+    def ask_source(self, source: Source, identifiers: Sequence[str]) -> None:
         """Resolve tags of a source to digests; one that does not exist is left for :meth:`source_digest` to explain."""
         tags = [each for each in identifiers if not is_digest(each)]
         if len(tags) == 1:
@@ -50,7 +51,7 @@ class Survey:
             if target.has_tags() is False:
                 self._tagless.add(target)
 
-    def source_digest(self, source: Repository, identifier: str) -> str:
+    def source_digest(self, source: Source, identifier: str) -> str:
         """The digest of the image to copy.
 
         :raises CopyError: there is no such image, or the source does not tell.
@@ -85,7 +86,7 @@ class Survey:
         """Whether a target has no tag, nor any content so far: it is new, or holds the rest of an interrupted copy."""
         return target in self._tagless and target not in self._filled
 
-    def is_worth_a_guess(self, source: Repository, target: Repository) -> bool:
+    def is_worth_a_guess(self, source: Source, target: Repository) -> bool:
         """Whether to ask the source for content before the target has said that it does not have it.
 
         It saves a round trip where one takes long, and moves some bytes for nothing where the guess is wrong.

@@ -66,8 +66,11 @@ class SignedInAz:
         fails: bool = False,
     ) -> Completed:
         """Run one command in a network, with further variables, and check whether it succeeded."""
-        az = self._az(self.config(principal), network, env or {})
-        return az(*arguments, fails=fails)
+        return self.at(principal, network=network, env=env)(*arguments, fails=fails)
+
+    def at(self, principal: str, *, network: str = "inside", env: Mapping[str, str] | None = None) -> Az:
+        """Return what runs as a principal in a network, for who wants to run it in a way of their own."""
+        return self._az(self.config(principal), network, env or {})
 
     def config(self, principal: str) -> Path:
         """Return the configuration directory of a principal, signing it in first where that has not been done."""

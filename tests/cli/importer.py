@@ -12,6 +12,9 @@ from typing import Any, Protocol
 from tests.support.az import Completed
 
 RESULT_KEYS = {
+    "status",
+    "line",
+    "error",
     "registry",
     "loginServer",
     "source",

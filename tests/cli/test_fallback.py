@@ -147,7 +147,8 @@ def test_answers_that_are_not_worked_around(
 
     assert says in done.stderr
     assert "copying from here" not in done.stderr
-    assert world.azure.server.log.matching(host=target.login_server) == []
+    assert world.azure.server.log.matching(host=target.login_server, method="PUT") == []
+    assert world.azure.server.log.matching(host=target.login_server, path="/blobs/") == []
     assert_holds(target.store, "app", other, tags=["taken"])
     assert image.digest not in target.store.repository("fallback").manifests
 

@@ -247,3 +247,11 @@ def test_callers_are_told_what_they_may_do(
 
     assert [each["actions"] for each in held] == actions
     assert all(each["notActions"] == [] for each in held)
+
+
+def test_a_registry_that_is_encrypted_with_a_key_of_ones_own_lists_no_referrers(azure: Emulator) -> None:
+    registry = new_registry(azure)
+    registry.encrypt()
+
+    assert registry.arm()["properties"]["encryption"] == {"status": "enabled"}
+    assert not registry.behaviour.referrers

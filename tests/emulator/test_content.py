@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from emulator import content
+from emulator import content, signing
 from emulator.content import Artifact
 from emulator.store import DiscardedBlob, MemoryBlob, PatternBlob, Store, digest_of
 
@@ -25,6 +25,9 @@ BUILDERS: list[Callable[[], Artifact]] = [
     content.helm_chart,
     content.artifact,
     content.schema1,
+    signing.attested,
+    lambda: signing.signature(content.image()),
+    lambda: signing.cosign(content.image()),
 ]
 
 
@@ -89,6 +92,11 @@ def test_subject_refers() -> None:
     repository = Store().repository("app")
     digest = content.artifact(subject=image).put(repository)
     assert [found.digest for found in repository.referrers(image.digest)] == [digest]
+
+
+def test_attestations_name_their_images() -> None:
+    described = signing.attested(platforms=("linux/amd64",)).json["manifests"]
+    assert described[1]["annotations"]["vnd.docker.reference.digest"] == described[0]["digest"]
 
 
 def test_many_manifests() -> None:

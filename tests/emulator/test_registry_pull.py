@@ -239,6 +239,17 @@ class TestReferrers:
         assert answer.headers["OCI-Filters-Applied"] == "artifactType"
         assert [item["digest"] for item in answer.json["manifests"]] == [self.signature.digest]
 
+    def test_page_by_page(self, client: Client, app: RegistryApp) -> None:
+        app.behaviour = Behaviour(max_referrers_page=1, filters_referrers=False)
+        first = client("GET", f"/v2/team/app/referrers/{IMAGE.digest}?artifactType=application/x.signature")
+        assert "OCI-Filters-Applied" not in first.headers
+        path, _, relation = first.headers["Link"].partition(">")
+        assert relation == '; rel="next"'
+        second = client("GET", path[1:])
+        assert "Link" not in second.headers
+        found = [item["digest"] for answer in (first, second) for item in answer.json["manifests"]]
+        assert found == [self.sbom.digest, self.signature.digest]
+
     @pytest.mark.parametrize("name", ["team/app", "absent"])
     def test_none(self, client: Client, name: str) -> None:
         answer = client("GET", f"/v2/{name}/referrers/{ABSENT}")

@@ -10,7 +10,14 @@ import hashlib
 
 import pytest
 
-from azext_acrimport.transfer.events import BlobAdvanced, BlobFinished, BlobsFound, BlobStarted, TagWritten
+from azext_acrimport.transfer.events import (
+    BlobAdvanced,
+    BlobFinished,
+    BlobsFound,
+    BlobStarted,
+    ImageFinished,
+    TagWritten,
+)
 from azext_acrimport.transfer.result import BlobOutcome, Count
 from emulator import content
 from emulator.content import DOCKER_LIST, DOCKER_MANIFEST, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Artifact
@@ -196,7 +203,10 @@ def test_events_tell_what_happens(lab: Lab) -> None:
     finished = [event for event in lab.events if isinstance(event, BlobFinished)]
     assert sorted(event.size for event in finished) == sizes
     assert {event.outcome for event in finished} == {BlobOutcome.COPIED}
-    assert lab.events[-2:].count(TagWritten(TARGET, "v1")) == 1
+    assert lab.events[-3:].count(TagWritten(TARGET, "v1")) == 1
+    last = lab.events[-1]
+    assert isinstance(last, ImageFinished)
+    assert (last.root.identifier, last.failure) == ("v1", None)
 
 
 def test_many_small_images_under_one_index(lab: Lab) -> None:

@@ -98,7 +98,7 @@ class TestEndlessBodies:
         assert fails(lab).side is Side.TARGET
 
     def test_pages_of_tags_without_end(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(repository, "_MAX_TAG_PAGES", 50)
+        monkeypatch.setattr(repository, "_MAX_PAGES", 50)
 
         def page(request: Request) -> Response:
             link = f'</v2/{SOURCE}/tags/list?last={int(request.arg("last") or 0) + 1}>; rel="next"'

@@ -16,7 +16,8 @@ from azext_acrimport.transfer.errors import CopyError, Side, TagExists
 from azext_acrimport.transfer.result import CopyResult, Count
 from emulator import content
 from emulator.content import Artifact
-from tests.interop.conftest import DockerRegistry, Skopeo
+from tests.interop.conftest import Skopeo
+from tests.interop.peers import DockerRegistry
 
 pytestmark = pytest.mark.interop
 

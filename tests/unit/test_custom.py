@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import custom, local
+from azext_acrimport import connections, custom, planning, run, service
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
+from azext_acrimport.connections import Connections
+from azext_acrimport.credentials import signed_in_identity
 from azext_acrimport.importing import ImportRefused
+from azext_acrimport.orders import Login, Order
 from azext_acrimport.plan import NetworkSettings
 from azext_acrimport.registry.credentials import EntraIdentity, Password
 from azext_acrimport.resolve import Endpoint
@@ -55,7 +58,7 @@ class World:
         self.refusal: ImportRefused | None = None
         self.bodies: list[Mapping[str, Any]] = []
         self.no_waits: list[bool] = []
-        self.copies: list[dict[str, Any]] = []
+        self.copies: list[Order] = []
         self.said: list[str] = []
         self.saved: Password | None = None
         suffixes = SimpleNamespace(acr_login_server_endpoint=".azurecr.io")
@@ -73,16 +76,19 @@ class World:
         return Known(lambda subscription: None, "sub-1", list)
 
     def by_service(
-        self, client: Any, target: ResourceId, body: Mapping[str, Any], *, follow: Any, no_wait: bool
+        self, client: Any, target: ResourceId, body: Mapping[str, Any], *, follow: Any, no_wait: bool, stopped: Any
     ) -> None:
         self.bodies.append(body)
         self.no_waits.append(no_wait)
         if self.refusal:
             raise self.refusal
 
-    def copy(self, cli_ctx: Any, **given: Any) -> CopyResult:
-        self.copies.append(given)
-        return COPIED
+    def root(self, order: Order, connections: Connections) -> Order:
+        return order
+
+    def copy(self, roots: list[Order], *_: Any, **__: Any) -> list[CopyResult]:
+        self.copies += roots
+        return [COPIED] * len(roots)
 
     def __call__(self, source: str, name: str = "prodreg", **options: Any) -> Any:
         return custom.import_image(
@@ -94,12 +100,14 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     monkeypatch.setattr(custom, "open_directory", found.directory)
-    monkeypatch.setattr(custom, "import_by_service", found.by_service)
-    monkeypatch.setattr(custom, "copy_from_here", found.copy)
+    monkeypatch.setattr(service, "import_image", found.by_service)
+    monkeypatch.setattr(run, "root_of", found.root)
+    monkeypatch.setattr(run, "copy_from_here", found.copy)
     monkeypatch.setattr("azext_acrimport._client_factory.cf_registries", lambda cli_ctx, subscription: None)
     monkeypatch.setattr("azext_acrimport.credentials.saved_credentials", lambda host, repository: found.saved)
     monkeypatch.setattr("azext_acrimport.resolve.is_private_host", lambda host: False)
-    monkeypatch.setattr(custom.logger, "warning", lambda text, *args: found.said.append(text % args))
+    for module in (custom, planning, run):
+        monkeypatch.setattr(module.logger, "warning", lambda text, *args, **_: found.said.append(text % args))
     return found
 
 
@@ -135,7 +143,7 @@ def test_a_target_that_the_service_cannot_reach_is_copied_to(world: World) -> No
     assert "publicNetworkAccess is Disabled" in world.said[0]
     assert world.bodies == []
     (copied,) = world.copies
-    assert copied["images"].targets == {"copy": ("v2",), "bare": ()}
+    assert copied.images.targets == {"copy": ("v2",), "bare": ()}
 
 
 def test_a_refusal_that_a_copy_cures_leads_to_the_copy_with_one_warning(world: World) -> None:
@@ -282,14 +290,19 @@ def endpoint(world: World, host: str, *, azure: AzureRegistry | None = None, is_
     return Endpoint(host, azure, NetworkFacts(host, is_acr=is_acr, in_arm=bool(azure)))
 
 
-def test_the_source_is_shown_what_is_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "saved_credentials", lambda host, repository: world.saved)
+def test_the_source_is_shown_what_is_its_own(world: World) -> None:
     inside = endpoint(world, "srcreg.azurecr.io", azure=world.registries[1], is_acr=True)
     partner = endpoint(world, "partner.azurecr.io", is_acr=True)
     hub = endpoint(world, "docker.io")
 
     def shown(source: Endpoint, username: str | None = None, password: str | None = None) -> Any:
-        return local.source_credentials(world.cli_ctx, source, "app", username, password)
+        return connections.source_credentials(
+            source,
+            "app",
+            Login(username, password),
+            identity=lambda subscription: signed_in_identity(world.cli_ctx, subscription),
+            saved=lambda host, repository: world.saved,
+        )
 
     assert shown(hub) is None  # never the identity's token
     assert isinstance(shown(inside), EntraIdentity)
@@ -307,7 +320,7 @@ def test_the_connections_are_made_as_everywhere_in_az(monkeypatch: pytest.Monkey
     monkeypatch.setenv("no_proxy", "registry.example")
     monkeypatch.setenv("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION", "1")
 
-    settings = local.transport_settings()
+    settings = connections.transport_settings()
 
     assert (settings.ca_bundle, settings.verify) == ("/ca.pem", False)
     assert (settings.proxies["https"], settings.proxies["no"]) == ("http://proxy.example:8080", "registry.example")
@@ -323,4 +336,4 @@ def test_progress_is_shown_unless_it_is_turned_off(quiet: bool, disabled: bool, 
             assert (section, option) == ("core", "disable_progress_bar")
             return disabled
 
-    assert local.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected
+    assert custom.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected

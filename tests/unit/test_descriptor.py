@@ -31,6 +31,18 @@ def test_empty_content_and_no_type_are_allowed() -> None:
     assert Descriptor.parse({"digest": DIGEST, "size": 0}) == Descriptor(DIGEST, 0, "")
 
 
+def test_type_and_annotations_of_an_artifact_are_read() -> None:
+    found = Descriptor.parse({**FIELDS, "artifactType": "a/b", "annotations": {"k": "v", "odd": 5}})
+    assert (found.artifact_type, found.annotations) == ("a/b", {"k": "v"})
+    assert hash(found) == hash(Descriptor.parse({**FIELDS, "artifactType": "a/b"}))
+
+
+@pytest.mark.parametrize("value", [None, 1, [], True])
+def test_they_are_advice_and_no_error_where_they_make_no_sense(value: object) -> None:
+    found = Descriptor.parse({**FIELDS, "artifactType": value, "annotations": value})
+    assert (found.artifact_type, found.annotations) == ("", {})
+
+
 @pytest.mark.parametrize("value", [None, 1, "text", [], True])
 def test_only_an_object_is_a_descriptor(value: object) -> None:
     with pytest.raises(InvalidManifest):

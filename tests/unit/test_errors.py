@@ -10,10 +10,11 @@ from __future__ import annotations
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport._errors import ServiceFailure, cli_errors
+from azext_acrimport._errors import cli_errors
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.importing import ImportRefused
-from azext_acrimport.oci.errors import InvalidManifest, InvalidReference, UnsupportedManifest
+from azext_acrimport.oci.errors import InvalidManifest, InvalidReference, UnknownPlatform, UnsupportedManifest
 from azext_acrimport.plan import Obstacle, RouteRefused
 from azext_acrimport.refusals import classify
 from azext_acrimport.registry.errors import (
@@ -26,7 +27,7 @@ from azext_acrimport.registry.errors import (
 )
 from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import RegistryMissing
-from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists
+from azext_acrimport.transfer.errors import CopyCancelled, CopyError, ReferrerTagExists, Side, TagExists
 
 AROUND = Surroundings(".azurecr.io", (), "sub-1")
 ACR, HUB = "prodreg.azurecr.io", "docker.io"
@@ -82,6 +83,12 @@ def test_a_firewall_is_answered_with_the_commands_that_open_it() -> None:
     assert "az acr network-rule add -n prodreg --ip-address 20.1.2.3" in advice
     assert "private endpoint" in advice
     assert "az acr update -n prodreg --allow-trusted-services true" in advice
+
+
+def test_no_word_of_a_registry_becomes_part_of_a_command() -> None:
+    _, _, advice = shown(copy_error(Side.TARGET, refusal(403, FIREWALL.replace("20.1.2.3", "1; reboot"))))
+
+    assert "reboot" not in advice
 
 
 @pytest.mark.parametrize(
@@ -175,6 +182,7 @@ def test_a_firewall_of_an_unread_registry_is_a_firewall() -> None:
     ("cause", "kind"),
     [
         (UnsupportedManifest("the image is stored as Docker schema 1"), "ValidationError"),
+        (UnknownPlatform("there is no image for linux/s390x; there is linux/amd64"), "InvalidArgumentValueError"),
         (InvalidManifest("the manifest has 5000000 bytes, over the limit of 4194304"), "ValidationError"),
         (ContentMismatch(ACR, "expected sha256:a, received sha256:b"), "AzureResponseError"),
         (ProtocolError(ACR, "no Location"), "AzureResponseError"),
@@ -207,6 +215,16 @@ def test_an_existing_tag_names_both_digests() -> None:
     assert kind == "BadRequestError"
     assert f"target {ACR}/app:v1 exists with digest sha256:a, the source has sha256:b" in message
     assert "--force" in advice
+
+
+def test_an_existing_tag_of_a_signature_is_not_the_images() -> None:
+    kind, message, advice = shown(ReferrerTagExists(ACR, "app", "sha256-aa.sig", "sha256:a", "sha256:b"))
+
+    assert kind == "BadRequestError"
+    assert message.startswith("The image was not tagged: ")
+    assert f"{ACR}/app:sha256-aa.sig" in message
+    assert "--force" in advice
+    assert "--referrers" in advice
 
 
 def test_a_copy_that_was_stopped_can_be_resumed() -> None:

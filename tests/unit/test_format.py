@@ -8,15 +8,15 @@
 from __future__ import annotations
 
 from azext_acrimport._format import import_table
-from azext_acrimport.outcome import Outcome, Taken
+from azext_acrimport.outcome import Outcome, Status, Taken
 from azext_acrimport.plan import Route
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.result import CopyResult, Count
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 KEYS = [
-    "registry", "loginServer", "source", "digest", "mediaType", "images", "repositories", "route", "reason", "fallback",
-    "manifests", "blobs", "bytesCopied", "seconds",
+    "status", "registry", "loginServer", "source", "digest", "mediaType", "images", "repositories", "route", "reason",
+    "fallback", "manifests", "blobs", "bytesCopied", "seconds", "line", "error",
 ]  # fmt: skip
 COPIED = CopyResult(DIGEST, "application/x", Count(copied=3, existing=1), Count(copied=5, mounted=2, existing=4), 1234)
 
@@ -24,9 +24,10 @@ COPIED = CopyResult(DIGEST, "application/x", Count(copied=3, existing=1), Count(
 def outcome(copied: CopyResult | None, source: str = "app:v1", *, fallback: bool = False) -> Outcome:
     images = Images.of(source, ["copy:v1", "copy"], ["bare"])
     return Outcome(
+        status=Status.IMPORTED,
         registry="prodreg",
         login_server="prodreg.azurecr.io",
-        source_host="docker.io",
+        source=f"docker.io/{source}",
         images=images,
         taken=Taken(Route.LOCAL if copied else Route.SERVICE, "so it is", fallback),
         seconds=1.26,
@@ -36,6 +37,7 @@ def outcome(copied: CopyResult | None, source: str = "app:v1", *, fallback: bool
 
 def test_a_copy_tells_all_it_did() -> None:
     assert outcome(COPIED, fallback=True).as_dict() == {
+        "status": "imported",
         "registry": "prodreg",
         "loginServer": "prodreg.azurecr.io",
         "source": "docker.io/app:v1",
@@ -50,6 +52,8 @@ def test_a_copy_tells_all_it_did() -> None:
         "blobs": {"copied": 5, "mounted": 2, "existing": 4},
         "bytesCopied": 1234,
         "seconds": 1.3,
+        "line": None,
+        "error": None,
     }
 
 

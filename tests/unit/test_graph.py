@@ -13,16 +13,19 @@ import pytest
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import InvalidManifest
+from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer import graph as module
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
 from azext_acrimport.transfer.result import BlobOutcome, Count
+from emulator import content
 
 
 def repository(host: str, name: str) -> Repository:
     return Repository(cast(Any, SimpleNamespace(host=host)), name)
 
 
+SIGNATURE = Manifest.parse(content.artifact().manifest)
 SOURCE = repository("source.io", "app")
 TARGET = repository("target.io", "app")
 OTHER = repository("target.io", "other")
@@ -138,7 +141,7 @@ class TestFailing:
         assert layer is not None
         assert graph.add_blob(other, blob(3)) is not None
         error = ValueError("x")
-        assert graph.fail(layer, error) == []
+        assert graph.fail(layer, error) == ([first], [])
         assert first.failure is error
         assert second.failure is None
         assert root.failed
@@ -162,7 +165,7 @@ class TestFailing:
         assert first is not None
         for tally, target in zip(tallies[1:], targets[1:], strict=True):
             assert graph.add_blob(root_of(graph, tally, target), blob(1)) is None
-        (heir,) = graph.fail(first, ValueError("x"))
+        _, (heir,) = graph.fail(first, ValueError("x"))
         assert heir.target == OTHER
         assert [follower.target for follower in graph.finish(heir)[1]] == [targets[2]]
         assert tallies[0].failure is not None
@@ -176,6 +179,68 @@ class TestFailing:
         again = graph.add_blob(root_of(graph, tally_of(902)), blob(1))
         assert isinstance(again, BlobNode)
         assert again is not first
+
+    def test_manifest_that_was_dropped_is_wanted_anew_by_the_next_image(self) -> None:
+        graph = Graph()
+        first = root_of(graph, tally_of(901))
+        shared, broken = graph.add_manifest(first, blob(1)), graph.add_manifest(first, blob(2))
+        assert shared is not None
+        assert broken is not None
+        graph.fail(broken, ValueError("x"))
+        assert shared.failed
+        again = graph.add_manifest(root_of(graph, tally_of(902)), blob(1))
+        assert again not in (None, shared)
+
+
+class TestGathering:
+    @staticmethod
+    def gathering_of(graph: Graph, tally: Tally) -> tuple[ManifestNode, ManifestNode]:
+        top = graph.add_gathering(tally, Target(TARGET, ("v1",)))
+        image, _ = graph.add_image(top, checks_target=True)
+        return top, image
+
+    def test_tags_come_after_referrers_and_these_after_their_subject(self) -> None:
+        graph = Graph()
+        tally = tally_of()
+        top, image = self.gathering_of(graph, tally)
+        referrer, is_new = graph.add_referrer(top, SIGNATURE, (), image)
+        assert is_new
+        for held in (top, referrer):  # as when all that they wait for has become known
+            held.waiting_for -= 1
+        assert graph.finish(image)[0] == [referrer]
+        assert graph.finish(referrer)[0] == [top]
+        assert tally.waiting_for == 1
+        graph.finish(top)
+        assert tally.waiting_for == 0
+
+    def test_referrer_that_fails_fails_the_image_and_not_its_manifest(self) -> None:
+        graph = Graph()
+        tally = tally_of()
+        top, image = self.gathering_of(graph, tally)
+        referrer, _ = graph.add_referrer(top, SIGNATURE, (), image)
+        error = ValueError("x")
+        graph.fail(referrer, error)
+        assert tally.failure is error
+
+    def test_child_of_an_index_that_is_a_referrer_too_does_not_wait_for_itself(self) -> None:
+        graph = Graph()
+        top, image = self.gathering_of(graph, tally_of())
+        referrer, _ = graph.add_referrer(top, SIGNATURE, (), image)
+        child = graph.add_manifest(image, SIGNATURE.descriptor)
+        assert child is not None
+        image.waiting_for -= 1
+        assert graph.finish(child)[0] == [image]
+        assert child is not referrer
+
+    def test_images_share_what_comes_after_the_same(self) -> None:
+        graph = Graph()
+        first, image = self.gathering_of(graph, tally_of())
+        second, same = self.gathering_of(graph, tally_of())
+        assert same is image
+        one, _ = graph.add_referrer(first, SIGNATURE, (), image)
+        assert graph.add_referrer(second, SIGNATURE, (), image) == (one, False)
+        other, other_image = self.gathering_of(graph, tally_of(901))
+        assert graph.add_referrer(other, SIGNATURE, (), other_image)[1]
 
 
 class TestBounds:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -26,7 +27,9 @@ def run(*answers: Answer, no_wait: bool = False) -> tuple[Wire, Transport, list[
     wire = Wire(list(answers))
     transport = Transport(wire)
     states: list[Mapping[str, str]] = []
-    import_image(registries_of(transport), TARGET, BODY, follow=states.append, no_wait=no_wait)
+    import_image(
+        registries_of(transport), TARGET, BODY, follow=states.append, no_wait=no_wait, stopped=threading.Event()
+    )
     return wire, transport, states
 
 
@@ -91,3 +94,11 @@ def test_a_failure_without_words_has_a_message_all_the_same() -> None:
     with pytest.raises(ImportRefused) as refused:
         run(ACCEPTED, (400, {"Content-Type": "text/html"}, "<html>"))
     assert refused.value.message
+
+
+def test_what_the_service_quotes_of_a_registry_is_no_command() -> None:
+    quoted = "the registry says:\r\n##vso[task.complete]\x1b[2J"
+
+    with pytest.raises(ImportRefused) as refused:
+        run((400, {}, json.dumps({"error": {"code": "InvalidParameters", "message": quoted}})))
+    assert refused.value.message == "the registry says: # #vso[task.complete] [2J"

@@ -18,14 +18,16 @@ from typing import Any, cast
 import pytest
 
 from azext_acrimport import local
-from azext_acrimport.plan import NetworkFacts
+from azext_acrimport.connections import Connections
+from azext_acrimport.orders import Effort, Order, Request
+from azext_acrimport.plan import NetworkFacts, Plan, Route
 from azext_acrimport.registry.errors import OutOfTime
 from azext_acrimport.registry.retry import Clock
 from azext_acrimport.registry.transport import Transport
-from azext_acrimport.request import Images
+from azext_acrimport.request import Images, TargetName
 from azext_acrimport.resolve import Endpoint
-from azext_acrimport.transfer import copier
 from azext_acrimport.transfer.errors import CopyCancelled
+from azext_acrimport.transfer.events import ignore
 from azext_acrimport.transfer.result import CopyResult, Count
 
 COPIED = CopyResult("sha256:" + "0" * 64, "application/x", Count(), Count(), 0)
@@ -129,35 +131,33 @@ def test_without_a_time_limit_there_is_none() -> None:
 
 @pytest.mark.parametrize("seconds", [None, 90.0])
 def test_both_registries_get_the_same_effort(monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> None:
-    seen: list[Any] = []
     asked: list[Any] = []
 
-    def copy(roots: Any, *, settings: Any, observe: Any) -> list[Any]:
-        seen.extend(roots)
+    def copy(roots: Any, *, settings: Any, observe: Any, halted: Any) -> list[Any]:
         asked.append(settings)
         return [COPIED]
 
-    monkeypatch.setattr(copier, "copy", copy)
-    monkeypatch.setattr(local, "saved_credentials", lambda host, repository: None)
+    monkeypatch.setattr(local, "copy_all", copy)
+    monkeypatch.setattr("azext_acrimport.connections.saved_credentials", lambda host, repository: None)
     cli_ctx = SimpleNamespace(
-        only_show_errors=True,
-        config=SimpleNamespace(getboolean=lambda *_, **__: True, get=lambda *_, **__: None),
+        config=SimpleNamespace(get=lambda *_, **__: None),
         cloud=SimpleNamespace(endpoints=SimpleNamespace(active_directory_resource_id="https://arm.example/")),
     )
-    images = Images.of("app:v1", [], [])
-
-    local.copy_from_here(
-        cli_ctx,
-        source=Endpoint("source.example", None, NetworkFacts("source.example", is_acr=False, in_arm=False)),
-        target=Endpoint("target.azurecr.io", None, NetworkFacts("target", is_acr=True, in_arm=False)),
-        images=images,
-        username=None,
-        password=None,
-        effort=local.Effort(7, seconds, 3),
+    target = NetworkFacts("target", is_acr=True, in_arm=False)
+    order = Order(
+        Request(TargetName("target", "target.azurecr.io"), "source.example/app:v1"),
+        Endpoint("target.azurecr.io", None, target),
+        Endpoint("source.example", None, NetworkFacts("source.example", is_acr=False, in_arm=False)),
+        Images.of("app:v1", [], []),
+        Plan(Route.LOCAL, "so it is"),
     )
 
+    effort = Effort(7, seconds, 3)
+    with Connections(cli_ctx, effort) as connections:
+        root = local.root_of(order, connections)
+        local.copy_from_here([root], connections, effort, observe=ignore)
+
     assert [settings.max_connections for settings in asked] == [3]
-    (root,) = seen
     clients = [root.source.registry.client, root.targets[0].repository.registry.client]
     assert [client.policy.retries for client in clients] == [7, 7]
     assert clients[0].clock is clients[1].clock

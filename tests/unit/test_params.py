@@ -12,16 +12,20 @@ from typing import Any
 
 import pytest
 from azure.cli.core import get_default_cli
-from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+from azure.cli.core.azclierror import (
+    InvalidArgumentValueError,
+    MutuallyExclusiveArgumentError,
+    RequiredArgumentMissingError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrimport import COMMAND_LOADER_CLS
 from azext_acrimport._validators import (
-    check_arguments,
     seconds_of,
     validate_connections,
     validate_effort,
+    validate_required,
     validate_source_credentials,
     via_of,
 )
@@ -60,6 +64,15 @@ OPTIONS = {
     "retries": {"--retries"},
     "max_connections": {"--max-connections"},
     "timeout": {"--timeout"},
+    "from_file": {"--from-file"},
+    "shard": {"--shard"},
+    "fail_fast": {"--fail-fast"},
+    "all_tags": {"--all-tags"},
+    "tag_patterns": {"--tags"},
+    "exclude_tags": {"--exclude-tags"},
+    "semver": {"--semver"},
+    "latest": {"--latest"},
+    "with_aliases": {"--with-aliases"},
 }
 
 
@@ -67,9 +80,9 @@ OPTIONS = {
 def test_every_argument_has_its_options_and_help(arguments: Any, name: str) -> None:
     settings = arguments[name].type.settings
 
-    assert set(settings.get("options_list") or [f"--{name}"]) == OPTIONS[name]
+    assert set(settings.get("options_list") or [f"--{name.replace('_', '-')}"]) == OPTIONS[name]
     assert settings["help"]
-    assert bool(settings.get("required")) == (name in {"registry_name", "source_image"})
+    assert not settings.get("required")  # a list may give it, and otherwise a validator asks for it
 
 
 def test_there_are_no_other_arguments(arguments: Any) -> None:
@@ -87,6 +100,17 @@ def test_the_check_takes_what_names_the_registries_as_the_import_does(arguments:
         ours, theirs = found[name].type.settings, arguments[name].type.settings
         assert (ours.get("options_list"), ours["help"]) == (theirs.get("options_list"), theirs["help"])
     assert not found["source_image"].type.settings.get("required")
+
+
+def test_a_source_and_a_target_are_required_unless_a_list_gives_them() -> None:
+    given = {"registry_name": None, "source_image": None, "from_file": None}
+    with pytest.raises(RequiredArgumentMissingError, match="required: --name/-n, --source"):
+        validate_required(SimpleNamespace(**given))
+    with pytest.raises(RequiredArgumentMissingError, match="required: --source"):
+        validate_required(SimpleNamespace(**given | {"registry_name": "prodreg"}))
+    validate_required(SimpleNamespace(**given | {"from_file": "list.yaml"}))
+    with pytest.raises(MutuallyExclusiveArgumentError, match="--source and --from-file"):
+        validate_required(SimpleNamespace(**given | {"source_image": "docker.io/app", "from_file": "list.yaml"}))
 
 
 def namespace(username: str | None, password: str | None) -> Any:
@@ -204,16 +228,6 @@ def test_the_option_goes_before_the_configuration(
 def test_a_wrong_configuration_is_named_with_what_to_do() -> None:
     with pytest.raises(InvalidRequest, match=r"acrimport\.via is 'sideways', not one of auto, service, local"):
         via_of(None, Config("sideways"))
-
-
-def test_names_are_checked_before_azure_is_asked() -> None:
-    check_arguments("docker.io/app:v1", None, ["copy:v1"], ["bare"])
-    check_arguments("src.azurecr.io/app:v1", "src", [], [])
-
-    with pytest.raises(InvalidRequest, match="names no registry"):
-        check_arguments("app:v1", None, [], [])
-    with pytest.raises(InvalidRequest, match="--image"):
-        check_arguments("app:v1", "src", ["Copy:v1"], [])
 
 
 @pytest.mark.parametrize("connections", [None, 1, 64])

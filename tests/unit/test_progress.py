@@ -12,7 +12,8 @@ import threading
 
 import pytest
 
-from azext_acrimport._progress import CopyTally, Display, ImportTally, format_bytes, format_seconds
+from azext_acrimport._progress import Display, Manner, cells, cut, fitted
+from azext_acrimport._tally import CopyTally, ImportTally, RunTally, format_bytes, format_seconds
 from azext_acrimport.transfer.events import (
     BlobAdvanced,
     BlobFinished,
@@ -47,7 +48,7 @@ def tally(clock: Clock) -> CopyTally:
 
 
 def test_a_copy_that_has_not_found_blobs_yet_is_reading(tally: CopyTally) -> None:
-    assert tally.summary() == "Copying: reading the image"
+    assert ", ".join(tally.parts()) == "Copying: reading the image"
 
 
 def test_the_summary_counts_blobs_and_bytes_and_tells_rate_and_time_left(tally: CopyTally, clock: Clock) -> None:
@@ -57,7 +58,7 @@ def test_the_summary_counts_blobs_and_bytes_and_tells_rate_and_time_left(tally: 
     clock.now += 2
     tally.observe(BlobAdvanced(A, 10 * MIB))
 
-    assert tally.summary() == "Copying: 0 of 3 blobs, 10.0 MiB of 40.0 MiB, 5.0 MiB/s, 6 s left"
+    assert ", ".join(tally.parts()) == "Copying: 0 of 3 blobs, 10.0 MiB of 40.0 MiB, 5.0 MiB/s, 6 s left"
 
 
 def test_a_blob_that_is_there_already_counts_as_done_but_not_for_the_rate(tally: CopyTally, clock: Clock) -> None:
@@ -66,7 +67,7 @@ def test_a_blob_that_is_there_already_counts_as_done_but_not_for_the_rate(tally:
     tally.observe(BlobFinished(A, 10 * MIB, BlobOutcome.EXISTING))
     tally.observe(BlobFinished(B, 5 * MIB, BlobOutcome.MOUNTED))
 
-    assert tally.summary() == "Copying: 2 of 2 blobs, 15.0 MiB of 20.0 MiB"
+    assert ", ".join(tally.parts()) == "Copying: 2 of 2 blobs, 15.0 MiB of 20.0 MiB"
 
 
 def test_bytes_that_are_sent_again_are_counted_once(tally: CopyTally) -> None:
@@ -74,11 +75,11 @@ def test_bytes_that_are_sent_again_are_counted_once(tally: CopyTally) -> None:
     tally.observe(BlobStarted(A, 10 * MIB))
     tally.observe(BlobAdvanced(A, 8 * MIB))
     tally.observe(BlobAdvanced(A, -4 * MIB))
-    assert "4.0 MiB of 10.0 MiB" in tally.summary()
+    assert "4.0 MiB of 10.0 MiB" in ", ".join(tally.parts())
     tally.observe(BlobAdvanced(A, 6 * MIB))
     tally.observe(BlobFinished(A, 10 * MIB, BlobOutcome.COPIED))
 
-    assert "1 of 1 blobs, 10.0 MiB of 10.0 MiB" in tally.summary()
+    assert "1 of 1 blobs, 10.0 MiB of 10.0 MiB" in ", ".join(tally.parts())
 
 
 def test_the_rate_is_of_the_last_seconds(tally: CopyTally, clock: Clock) -> None:
@@ -87,24 +88,24 @@ def test_the_rate_is_of_the_last_seconds(tally: CopyTally, clock: Clock) -> None
     for _ in range(12):
         clock.now += 1
         tally.observe(BlobAdvanced(A, 2 * MIB))
-        summary = tally.summary()
+        summary = ", ".join(tally.parts())
 
     assert "2.0 MiB/s" in summary
 
 
 def test_a_wait_is_told_while_it_lasts(tally: CopyTally, clock: Clock) -> None:
     tally.observe(Waiting("docker.io", 3.0, "429"))
-    assert "waiting for docker.io: 429" in tally.summary()
+    assert "waiting for docker.io: 429" in ", ".join(tally.parts())
 
     clock.now += 3.1
-    assert "waiting" not in tally.summary()
+    assert "waiting" not in ", ".join(tally.parts())
 
 
 def test_events_of_manifests_and_tags_are_taken(tally: CopyTally) -> None:
     tally.observe(ManifestFinished(A, True))
     tally.observe(TagWritten("app", "v1"))
 
-    assert tally.summary() == "Copying: reading the image"
+    assert ", ".join(tally.parts()) == "Copying: reading the image"
 
 
 def test_there_is_a_bar_for_each_blob_on_its_way(tally: CopyTally) -> None:
@@ -112,12 +113,12 @@ def test_there_is_a_bar_for_each_blob_on_its_way(tally: CopyTally) -> None:
     tally.observe(BlobStarted(B, 0))
     tally.observe(BlobAdvanced(A, MIB))
 
-    first, second = tally.blobs()
+    first, second = tally.blobs(80)
     assert first == "aaaaaaaaaaaa [######..................]  25% of 4.0 MiB"
     assert second.endswith("100% of 0 B")
 
     tally.observe(BlobFinished(A, 4 * MIB, BlobOutcome.COPIED))
-    assert len(tally.blobs()) == 1
+    assert len(tally.blobs(80)) == 1
 
 
 def test_a_tally_takes_events_from_many_threads(tally: CopyTally) -> None:
@@ -136,22 +137,21 @@ def test_a_tally_takes_events_from_many_threads(tally: CopyTally) -> None:
     for thread in threads:
         thread.join()
 
-    assert "8 of 8 blobs, 7.8 KiB of 7.8 KiB" in tally.summary()
+    assert "8 of 8 blobs, 7.8 KiB of 7.8 KiB" in ", ".join(tally.parts())
 
 
 def test_the_service_is_followed_by_its_manifests() -> None:
     tally = ImportTally()
-    assert tally.summary() == "Importing: the service is at work"
+    assert ", ".join(tally.parts()) == "Importing: the service is at work"
 
     tally.follow({f"app@sha256:{number}": "Succeeded" if number < 3 else "Pending" for number in range(7)})
-    assert tally.summary() == "Importing: 3 of 7 manifests"
+    assert ", ".join(tally.parts()) == "Importing: 3 of 7 manifests"
 
     tally.follow({})  # the answer at the end tells nothing more
-    assert tally.summary() == "Importing: 3 of 7 manifests"
+    assert ", ".join(tally.parts()) == "Importing: 3 of 7 manifests"
 
-    tally.follow({"app@sha256:0": "InProgress"})
-    assert tally.summary() == "Importing: 0 of 1 manifest"
-    assert tally.blobs() == []
+    tally.follow({f"app@sha256:{number}": "Succeeded" for number in range(3, 7)})
+    assert ", ".join(tally.parts()) == "Importing: 7 of 7 manifests"
 
 
 class Terminal(io.StringIO):
@@ -234,6 +234,122 @@ def test_a_reader_that_went_away_does_not_end_the_copy(tally: CopyTally) -> None
 
     with Display(tally, Broken()) as display:
         display.draw()
+
+
+@pytest.mark.parametrize(
+    ("columns", "bar", "summary"),
+    [
+        (
+            80,
+            "aaaaaaaaaaaa [######..................]  25% of 4.0 MiB",
+            "Copying: 0 of 1 blobs, 1.0 MiB of 4.0 MiB, waiting for docker.io: 429",
+        ),
+        (41, "aaaaaaaaaaaa [##.......]  25% of 4.0 MiB", "Copying: 0 of 1 blobs"),
+        (31, "aaaaaaaaaaaa  25% of 4.0 MiB", "Copying: 0 of 1 blobs"),
+        (21, "aaaaaaaaaaaa  25%", "Copying: 0 of 1 blob"),
+        (2, "a", "C"),
+    ],
+)
+def test_a_narrow_terminal_gets_what_fits(tally: CopyTally, columns: int, bar: str, summary: str) -> None:
+    stream = Terminal()
+    tally.observe(BlobsFound(1, 4 * MIB))
+    tally.observe(BlobStarted(A, 4 * MIB))
+    tally.observe(BlobAdvanced(A, MIB))
+    tally.observe(Waiting("docker.io", 9, "429"))
+
+    Display(tally, stream, size=lambda: (columns, 24)).draw()
+
+    assert stream.getvalue().splitlines() == [bar, summary]
+
+
+def test_wide_characters_are_counted_as_terminals_do() -> None:
+    assert [cells(text) for text in ("ab", "日本", "e\u0301")] == [2, 4, 1]
+    assert cut("日本語", 5) == "日本"
+    assert fitted(["ab", "日本", "c"], 8) == "ab, 日本"
+
+
+def test_a_terminal_made_narrower_is_cleaned_of_the_lines_that_it_wrapped(tally: CopyTally) -> None:
+    stream, size = Terminal(), [(60, 24)]
+    display = Display(tally, stream, size=lambda: size[0])
+    tally.observe(BlobStarted(A, 100))
+
+    display.draw()
+    size[0] = (20, 24)
+    display.clear()
+
+    assert [len(line) for line in stream.getvalue().splitlines()[:2]] == [53, 26]
+    assert stream.getvalue().endswith("\x1b[5A\x1b[J")  # three rows and two
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii"])
+def test_what_a_console_cannot_write_is_escaped(tally: CopyTally, encoding: str) -> None:
+    written = io.BytesIO()
+    tally.observe(Waiting("docker.io", 9, "日本"))
+
+    Display(tally, io.TextIOWrapper(written, encoding, newline="")).draw()
+
+    assert written.getvalue() == b"Copying: reading the image, waiting for docker.io: \\u65e5\\u672c\n"
+
+
+def test_a_log_gets_long_names_whole(tally: CopyTally) -> None:
+    stream = io.StringIO()
+    tally.observe(Waiting("x" * 255, 9, "503"))
+
+    Display(tally, stream, size=lambda: (20, 24)).draw()
+
+    assert f"waiting for {'x' * 255}: 503\n" in stream.getvalue()
+
+
+def test_azure_pipelines_get_commands(tally: CopyTally) -> None:
+    stream = io.StringIO()
+    display = Display(tally, stream, manner=Manner.COMMANDS)
+    display.draw()
+    tally.observe(BlobsFound(3, 3 * MIB))
+    tally.observe(BlobFinished(A, 2 * MIB, BlobOutcome.EXISTING))
+    tally.observe(Waiting("docker.io", 9, "##vso[task.complete result=Failed;]\n"))
+    display.draw()
+    display.clear()
+
+    first, second = stream.getvalue().splitlines()
+    assert first == "##vso[task.setprogress value=0;]Copying: reading the image"
+    assert second.startswith("##vso[task.setprogress value=66;]Copying: 1 of 3 blobs, 2.0 MiB of 3.0 MiB, waiting")
+    assert second.count("##vso") == 1
+
+
+def test_shares_are_of_bytes_else_of_blobs_else_of_manifests(tally: CopyTally) -> None:
+    assert tally.share() == 0
+    tally.observe(BlobsFound(2, 0))
+    tally.observe(BlobFinished(A, 0, BlobOutcome.COPIED))
+    assert tally.share() == 0.5
+
+    service = ImportTally()
+    assert service.share() == 0
+    service.follow({"app@sha256:0": "Succeeded", "app@sha256:1": "Pending"})
+    assert service.share() == 0.5
+
+
+def test_the_images_of_a_list_come_first_and_count() -> None:
+    tally = RunTally(4)
+    assert tally.parts() == ["0 of 4 images"]
+
+    tally.importing()
+    tally.copying()
+    tally.ended()
+    tally.observe(BlobsFound(40, 40 * MIB))
+    parts = ["1 of 4 images", "Copying: 0 of 40 blobs", "0 B of 40.0 MiB", "Importing: the service is at work"]
+    assert (tally.parts(), tally.share()) == (parts, 0.25)
+
+
+def test_one_image_is_told_of_by_its_route() -> None:
+    tally = RunTally(1)
+    assert (tally.parts(), tally.share(), tally.blobs(80)) == ([], 0, [])
+
+    tally.importing()
+    tally.follow({"app@sha256:0": "Succeeded", "app@sha256:1": "Pending"})
+    assert (tally.parts(), tally.share()) == (["Importing: 1 of 2 manifests"], 0.5)
+
+    tally.copying()
+    assert tally.share() == 0
 
 
 @pytest.mark.parametrize(

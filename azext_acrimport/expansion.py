@@ -1,0 +1,118 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""From a repository with rules to its images, and from an image to its other tags: the source is asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from azext_acrimport.connections import Connections
+from azext_acrimport.lists.template import SourceParts, expand
+from azext_acrimport.oci.reference import DEFAULT_TAG, Reference, split_image
+from azext_acrimport.orders import Order, Request
+from azext_acrimport.registry.repository import Repository
+from azext_acrimport.request import Images
+from azext_acrimport.transfer.errors import Side, blamed_on
+from azext_acrimport.transfer.survey import BATCH
+
+
+@dataclass(eq=False)
+class NothingChosen(Exception):
+    """None of a repository's tags is chosen. ``tags`` is how many there are."""
+
+    host: str
+    repository: str
+    tags: int
+
+    def __str__(self) -> str:
+        there = f"none of its {self.tags} tags is chosen" if self.tags else "it has no tags, or does not exist"
+        return f"source {self.host}/{self.repository}: {there}"
+
+
+def orders_from(order: Order, connections: Connections) -> list[Order]:
+    """The orders that one comes to: of a repository with rules for tags, one for each image that they choose.
+
+    Tags of the same digest go together, so that it is imported once, and by its digest, so that a tag that moves
+    meanwhile moves nothing here.
+
+    :raises NothingChosen: the rules choose none.
+    :raises CopyError: the source does not tell.
+    :raises InvalidRequest: a template gives no name.
+    """
+    if not (order.request.tags.is_active or order.request.with_aliases):
+        return [order]
+    repository = connections.source(order)
+    with blamed_on(Side.SOURCE, repository):
+        listed = list(repository.tags())
+    if order.request.with_aliases:
+        return [_with_aliases(order, repository, listed)]
+    chosen = order.request.tags.select(listed)
+    if not chosen:
+        raise NothingChosen(repository.registry.host, repository.name, len(listed))
+    return [_chosen(order, digest, tags) for digest, tags in _by_digest(repository, chosen).items()]
+
+
+def images_of(request: Request, host: str, image: str) -> Images:
+    """The image, and its names in the target as the request's templates give them.
+
+    Where tags are yet to be chosen there are none.
+
+    :raises InvalidRequest: a name is malformed, or a template gives none.
+    """
+    if request.tags.is_active:
+        return replace(Images.of(image, (), ()), tags=(), force=request.force)
+    parts = SourceParts.of(Reference.within(host, image))
+    images = [expand(each, parts) for each in request.images]
+    return Images.of(image, images, _untagged(request, parts), force=request.force)
+
+
+def _chosen(order: Order, digest: str, tags: list[str]) -> Order:
+    """The image of some of the tags that were chosen."""
+    request, repository = order.request, split_image(order.images.source)[0]
+    parts = SourceParts.of(Reference.within(order.source.host, repository))
+    templates = request.images or (() if request.repositories else (repository,))
+    names = []
+    for tag in tags:
+        named = [expand(each, replace(parts, tag=tag)) for each in templates]
+        names += [each if ":" in each else f"{each}:{tag}" for each in named]
+    untagged = _untagged(request, replace(parts, tag=tags[0]))
+    images = Images.of(f"{repository}@{digest}", names, untagged, force=request.force)
+    return replace(order, images=images)
+
+
+def _with_aliases(order: Order, repository: Repository, listed: list[str]) -> Order:
+    """The image with all its tags: the others come into the same repositories, under their own names."""
+    reference = Reference.within(order.source.host, order.images.source)
+    with blamed_on(Side.SOURCE, repository, reference.identifier):
+        digest = reference.digest or repository.digest_of(reference.identifier)
+    if digest is None:
+        return order  # there is no such image, and the import itself says that best
+    own = None if reference.digest else reference.tag or DEFAULT_TAG
+    aliases = [tag for tag in _by_digest(repository, listed).get(digest, []) if tag != own]
+    names = [f"{name}:{tag}" for name, tag in order.images.tagged]
+    names += [f"{name}:{alias}" for name in dict.fromkeys(name for name, _ in order.images.tagged) for alias in aliases]
+    source = f"{split_image(order.images.source)[0]}@{digest}"
+    return replace(order, images=replace(order.images, source=source, tags=tuple(dict.fromkeys(names))))
+
+
+def _untagged(request: Request, parts: SourceParts) -> list[str]:
+    return [expand(each, parts, option="--repository") for each in request.repositories]
+
+
+def _by_digest(repository: Repository, tags: list[str]) -> dict[str, list[str]]:
+    """The tags of each digest, in their order; those that have gone meanwhile are left out."""
+    found: dict[str, str | None] = {}
+    with blamed_on(Side.SOURCE, repository):
+        for start in range(0, len(tags), BATCH):
+            some = tags[start : start + BATCH]
+            known = repository.digests_of(some)
+            found.update({tag: known[tag] if tag in known else repository.digest_of(tag) for tag in some})
+    groups: dict[str, list[str]] = {}
+    for tag in tags:
+        digest = found[tag]
+        if digest:
+            groups.setdefault(digest, []).append(tag)
+    return groups

@@ -1,0 +1,96 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What is asked for, out of the command's arguments or a list: checked before Azure or a registry is asked anything."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from azext_acrimport._validators import via_of
+from azext_acrimport.lists.document import read_list
+from azext_acrimport.lists.entries import ListEntry
+from azext_acrimport.lists.loading import load_text
+from azext_acrimport.lists.template import check_template, has_fields
+from azext_acrimport.orders import Login, Request
+from azext_acrimport.request import Images, InvalidRequest, TargetName, split_source
+
+Arguments = Mapping[str, Any]
+"""What was given, by the names of options without dashes; None and False where it was not."""
+
+
+def requests_of(arguments: Arguments, from_file: str | None, *, suffix: str | None, config: Any) -> tuple[Request, ...]:
+    """One request, or those of the list that ``--from-file`` gives.
+
+    ``suffix`` is that of the cloud's login servers; ``config`` is the Azure CLI's.
+
+    :raises InvalidRequest: an argument cannot be used; of a list, with all its mistakes.
+    :raises OciError: the same.
+    """
+    given = {key: value for key, value in arguments.items() if value not in (None, False, [])}
+    if from_file is None:
+        return (_request(ListEntry(0, given), suffix, config),)
+    listed = read_list(
+        load_text(from_file, sys.stdin.buffer),
+        os.environ,
+        below=given,
+        check=lambda entry: _request(entry, suffix, config),
+    )
+    return tuple(_request(entry, suffix, config) for entry in listed.entries)
+
+
+def _request(entry: ListEntry, suffix: str | None, config: Any) -> Request:
+    given: Arguments = entry.values
+    request = Request(
+        target=TargetName.parse(given.get("name", ""), suffix),
+        group=given.get("resource-group"),
+        source=given["source"],
+        registry=given.get("registry"),
+        images=tuple(given.get("image", ())),
+        repositories=tuple(given.get("repository", ())),
+        force=given.get("force", False),
+        login=Login(given.get("username"), given.get("password")),
+        via=via_of(given.get("via"), config),
+        tags=entry.tag_filter,
+        with_aliases=given.get("with-aliases", False),
+        line=entry.line or None,
+    )
+    _check(request)
+    return request
+
+
+def _check(request: Request) -> None:
+    """Check what can be checked without asking Azure.
+
+    :raises InvalidRequest: a name is malformed, ``--source`` names no registry and ``--registry`` is not given, or
+        two options contradict each other.
+    """
+    # Beside --registry the image may repeat the login server, which is known only later.
+    image = None if request.registry else split_source(request.source)[1]
+    for option, names in (("--image", request.images), ("--repository", request.repositories)):
+        for name in names:
+            check_template(name, option=option)
+    fixed = [each for each in request.images if not has_fields(each)]
+    bare = [each for each in request.repositories if not has_fields(each)]
+    Images.of(image or "checked-later", fixed, bare)
+    request.tags.check_source(request.source)
+    if request.tags.is_active:
+        _check_names_for_many(request)
+
+
+def _check_names_for_many(request: Request) -> None:
+    if request.with_aliases:
+        raise InvalidRequest(
+            "--with-aliases goes with one image, and tags are chosen: leave it out and choose all that are wanted"
+        )
+    for name in request.images:
+        if ":" in name and "{tag}" not in name:
+            raise InvalidRequest(
+                f"--image {name} is one name, and several tags may be chosen: leave its tag out to keep theirs, or "
+                "write {tag} into it"
+            )

@@ -1,0 +1,120 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""From requests to orders: the registries found, the names checked, the route chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Union
+
+from knack.log import get_logger
+
+from azext_acrimport.connections import Connections
+from azext_acrimport.expansion import NothingChosen, images_of, orders_from
+from azext_acrimport.explain import Surroundings
+from azext_acrimport.lists.claims import Claim, check_entries
+from azext_acrimport.lists.shard import Shard
+from azext_acrimport.oci.errors import OciError
+from azext_acrimport.orders import Order, Request
+from azext_acrimport.plan import RouteRefused, choose_route
+from azext_acrimport.request import Images, InvalidRequest
+from azext_acrimport.resolve import Endpoint, RegistryMissing, Resolver, SourceArguments
+from azext_acrimport.transfer.errors import CopyError
+
+logger = get_logger(__name__)
+
+_AT_ONCE = 8  # repositories whose tags are asked for
+_ONE_REQUEST = (InvalidRequest, OciError, RegistryMissing, RouteRefused, NothingChosen, CopyError)
+
+
+@dataclass(frozen=True)
+class Unready:
+    """A request that comes to no order, and why. Of others it says nothing."""
+
+    request: Request
+    failure: Exception
+    around: Surroundings
+
+
+Prepared = Union[Order, Unready]
+
+
+def prepare(
+    requests: Sequence[Request], resolver: Resolver, connections: Connections, shard: Shard | None = None
+) -> list[Prepared]:
+    """What the requests come to, in their order: an order for each image, each image once.
+
+    With a ``shard`` those whose target repository it holds.
+
+    :raises InvalidList: two of them would give different images the same name.
+    """
+
+    def orders_for(request: Request) -> list[Order]:
+        return [order_of(request, resolver)]
+
+    def images_for(found: Prepared) -> list[Prepared]:
+        if isinstance(found, Unready):
+            return [found]
+        return _attempt(found.request, resolver, lambda: orders_from(found, connections))
+
+    # The directory of registries is asked by one thread, and the registries themselves by several.
+    planned = [each for request in requests for each in _attempt(request, resolver, partial(orders_for, request))]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="acrx-tags") as pool:
+        prepared = [each for found in pool.map(images_for, planned) for each in found]
+    orders = [each for each in prepared if isinstance(each, Order)]
+    wanted = {id(each) for each in check_entries(orders, _claim) if shard is None or shard.holds(_repository_of(each))}
+    return [each for each in prepared if isinstance(each, Unready) or id(each) in wanted]
+
+
+def _attempt(request: Request, resolver: Resolver, make: Callable[[], Iterable[Prepared]]) -> list[Prepared]:
+    try:
+        return list(make())
+    except _ONE_REQUEST as ex:
+        return [Unready(request, ex, Surroundings(resolver.suffix))]
+
+
+def _repository_of(order: Order) -> str:
+    return next(iter(order.images.targets))
+
+
+def _claim(order: Order) -> Claim:
+    names = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
+    source = f"{order.source.host}/{order.images.source}"
+    return Claim(order.request.line or 0, order.target.host, names, source, order.images.untagged)
+
+
+def order_of(request: Request, resolver: Resolver) -> Order:
+    """What a request comes to.
+
+    :raises RegistryMissing: one of its registries cannot be found.
+    :raises InvalidRequest: an argument cannot be used.
+    :raises RouteRefused: no route may be taken.
+    """
+    target = resolver.target(request.target, request.group)
+    given = SourceArguments(request.source, request.registry, bool(request.login))
+    source, image = resolver.source(given)
+    images = images_of(request, source.host, image)
+    _warn_of_doubled_names(target, images)
+    via, via_origin = request.via
+    plan = choose_route(
+        target.facts, source.facts, via=via, via_origin=via_origin, same_registry=source.host == target.host
+    )
+    return Order(request, target, source, images, plan, _surroundings(resolver, target, source, given.has_credentials))
+
+
+def _warn_of_doubled_names(target: Endpoint, images: Images) -> None:
+    """`az acr import` takes such names as they are, and so does this; hardly anybody means them."""
+    for name in images.targets:
+        if name.startswith(f"{target.host}/"):
+            logger.warning("The repository will be named %s, within the registry of that name.", name)
+
+
+def _surroundings(resolver: Resolver, target: Endpoint, source: Endpoint, credentials_given: bool) -> Surroundings:
+    unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
+    return Surroundings(resolver.suffix, unread, resolver.directory.current_subscription, credentials_given)

@@ -1,0 +1,216 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""Both routes at once, for all orders of one command: who ends how, and what a refusal of the service leads to."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from knack.log import get_logger
+from knack.util import CLIError
+
+from azext_acrimport._progress import Display, Manner
+from azext_acrimport._tally import RunTally
+from azext_acrimport._verbose import log_event
+from azext_acrimport.connections import Connections
+from azext_acrimport.existing import missing_names
+from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
+from azext_acrimport.importing import ImportRefused
+from azext_acrimport.local import copy_from_here, root_of
+from azext_acrimport.orders import Effort, Order
+from azext_acrimport.outcome import Status, Taken
+from azext_acrimport.plan import Route
+from azext_acrimport.refusals import Kind
+from azext_acrimport.registry.errors import Cancelled
+from azext_acrimport.request import Images
+from azext_acrimport.service import IN_FLIGHT, Pool, Service
+from azext_acrimport.transfer.errors import Skipped
+from azext_acrimport.transfer.events import Event, ImageFinished
+from azext_acrimport.transfer.result import CopyResult
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an order ended. ``failure`` is an exception of ours or of the SDK's; ``seconds`` are since the run began."""
+
+    order: Order
+    taken: Taken
+    status: Status
+    copied: CopyResult | None = None
+    failure: Exception | None = None
+    seconds: float = 0.0
+
+
+class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
+    """One run over the orders of a command.
+
+    ``fail_fast``: after the first failure nothing further is begun, and copies under way are given up. ``tell`` is told
+    of each end as it comes, on whichever thread.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        connections: Connections,
+        effort: Effort,
+        *,
+        no_wait: bool = False,
+        fail_fast: bool = False,
+        shows_progress: bool = True,
+        manner: Manner | None = None,
+        tell: Callable[[Ended], None] | None = None,
+    ) -> None:
+        self._service = service
+        self._connections = connections
+        self._effort = effort
+        self._no_wait = no_wait
+        self._fail_fast = fail_fast
+        self._shows_progress = shows_progress
+        self._manner = manner
+        self._tell = tell
+        self._halted = threading.Event()
+        self._lock = threading.Lock()
+        self._ended: dict[int, Ended] = {}
+        self._fallen: list[tuple[Order, Taken]] = []
+        self._started = time.monotonic()
+        self._tally = RunTally(0)
+        self._display = Display(self._tally, sys.stderr, enabled=False)
+
+    def __call__(self, orders: Sequence[Order]) -> list[Ended]:
+        """Carry them out; return how each ended, in their order.
+
+        :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end, while images were copied.
+        :raises KeyboardInterrupt: Ctrl-C was pressed while the service was waited for.
+        """
+        by_service = [each for each in orders if each.plan.route is Route.SERVICE]
+        by_copy = [(each, _as_planned(each)) for each in orders if each.plan.route is Route.LOCAL]
+        self._service.prepare(by_service)
+        self._tally = RunTally(len(orders))
+        shows = self._shows_progress and not self._no_wait
+        self._display = Display(self._tally, sys.stderr, enabled=shows, manner=self._manner)
+        if by_service:
+            self._tally.importing()
+        pool = Pool(by_service, self._import, workers=IN_FLIGHT, halted=self._halted)
+        with self._display:
+            pool.start()
+            try:
+                self._copy(by_copy)
+                pool.wait()
+                self._copy(self._fallen)
+            except BaseException:
+                self._service.stop()
+                if by_service:
+                    with self._display.aside():
+                        logger.warning("The service goes on with the import; see `az acr repository show-tags`.")
+                raise
+        return [self._ended.get(id(each)) or skipped(each) for each in orders]
+
+    # By the service
+
+    def _import(self, order: Order) -> None:
+        from azure.core.exceptions import AzureError
+
+        try:
+            self._import_names(order, order.images)
+        except Cancelled:
+            return
+        except ImportRefused as ex:
+            self._refused(order, ex)
+        except (AzureError, CLIError) as ex:
+            self._end(order, _as_planned(order), Status.FAILED, failure=ex)
+
+    def _import_names(self, order: Order, images: Images) -> None:
+        self._service.import_order(order, images, follow=self._tally.follow)
+        self._end(order, _as_planned(order), Status.STARTED if self._no_wait else Status.IMPORTED)
+
+    def _refused(self, order: Order, ex: ImportRefused) -> None:
+        refusal = understood(order, ex)
+        if is_cured_here(order, refusal):
+            self._fall_back(order, Taken(Route.LOCAL, reason_for_here(order, refusal), fallback=True), ex)
+            return
+        missing = missing_names(order, self._connections) if refusal.kind is Kind.TAG_EXISTS else order.images
+        if missing is None:
+            self._end(order, _as_planned(order), Status.EXISTING)
+        elif missing != order.images:
+            self._import_missing(order, missing)
+        else:
+            self._fail(order, ex)
+
+    def _import_missing(self, order: Order, missing: Images) -> None:
+        try:
+            self._import_names(order, missing)
+        except ImportRefused as ex:
+            self._fail(order, ex)
+
+    def _fail(self, order: Order, ex: ImportRefused) -> None:
+        failure = failure_of(order, understood(order, ex))
+        failure.__cause__ = ex
+        self._end(order, _as_planned(order), Status.FAILED, failure=failure)
+
+    def _fall_back(self, order: Order, taken: Taken, ex: ImportRefused) -> None:
+        with self._display.aside():
+            logger.warning("The service could not import it, copying from here instead: %s.", taken.reason)
+            logger.info("The service's own words: %s", ex)
+        with self._lock:
+            self._fallen.append((order, taken))
+
+    # By a copy from here
+
+    def _copy(self, orders: Sequence[tuple[Order, Taken]]) -> None:
+        if not orders or self._halted.is_set():
+            return
+        if self._no_wait:
+            logger.warning("--no-wait does not apply to a copy from here: it ends with the command.")
+        self._tally.copying()
+        roots = [root_of(order, self._connections) for order, _ in orders]
+        by_root = {id(root): one for root, one in zip(roots, orders, strict=True)}
+
+        def observe(event: Event) -> None:
+            self._tally.observe(event)
+            log_event(event)
+            if isinstance(event, ImageFinished) and event.failure:
+                order, taken = by_root[id(event.root)]
+                self._end(order, taken, Status.FAILED, failure=event.failure)
+
+        outcomes = copy_from_here(roots, self._connections, self._effort, observe=observe, halted=self._halted)
+        for (order, taken), outcome in zip(orders, outcomes, strict=True):
+            if isinstance(outcome, CopyResult):
+                status = Status.EXISTING if outcome.unchanged else Status.IMPORTED
+                self._end(order, taken, status, copied=outcome)
+            elif not isinstance(outcome, Skipped):
+                self._end(order, taken, Status.FAILED, failure=outcome)
+
+    # Ends
+
+    def _end(self, order: Order, taken: Taken, status: Status, **how: Any) -> None:
+        ended = Ended(order, taken, status, seconds=time.monotonic() - self._started, **how)
+        with self._lock:
+            is_news = id(order) not in self._ended
+            self._ended.setdefault(id(order), ended)
+        if ended.failure and is_news and self._fail_fast:
+            self._halted.set()
+        if not is_news:
+            return
+        self._tally.ended()
+        if self._tell:
+            with self._display.aside():
+                self._tell(ended)
+
+
+def skipped(order: Order) -> Ended:
+    """An order that was not begun, or was given up."""
+    return Ended(order, _as_planned(order), Status.SKIPPED)
+
+
+def _as_planned(order: Order) -> Taken:
+    return Taken(order.plan.route, order.plan.reason)

@@ -1,0 +1,86 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What a copy asks of the side that it reads from: a repository of a registry, or something else that holds images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.oci.manifest import Manifest
+from azext_acrimport.registry.client import OnWait
+
+
+class BlobStream(Protocol):
+    """A blob's bytes in order, unchecked."""
+
+    def begin(self) -> None:
+        """Ask for the bytes before they are read, where that saves time."""
+
+    def read(self, buffer: memoryview) -> memoryview:
+        """The next bytes: the buffer full of them, or as many as there are left.
+
+        :raises RegistryFailure: they cannot be had, and further tries are no use or used up.
+        """
+
+    def seek(self, position: int) -> None:
+        """Go on from another position."""
+
+    def close(self) -> None:
+        """Let go of what the stream comes from; the next read opens it again."""
+
+
+class SourceRegistry(Protocol):
+    """Where a source's repositories are. ``host`` names it in errors; no two may have the same."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def round_trip_seconds(self) -> float:
+        """How long a question takes at least."""
+
+    def listen(self, on_wait: OnWait) -> None:
+        """Tell of waits from now on."""
+
+    def interrupt(self) -> None:
+        """Break off what is under way, in all threads; only farewells are still said."""
+
+    def stop(self) -> None:
+        """Break off what is under way, in all threads."""
+
+
+class Source(Protocol):
+    """A repository to copy from. It is hashed and compared as one of many.
+
+    What fails raises a ``registry.errors.RegistryFailure`` or an ``oci.errors.OciError``.
+    """
+
+    @property
+    def registry(self) -> SourceRegistry: ...
+
+    @property
+    def name(self) -> str:
+        """The repository's name within the registry; empty where there is but one."""
+
+    def digest_of(self, identifier: str) -> str | None:
+        """The digest of the manifest with this tag or digest; None when there is none."""
+
+    def digests_of(self, identifiers: Sequence[str]) -> dict[str, str | None]:
+        """The digests of several manifests; what is not in it must be asked for by :meth:`digest_of`."""
+
+    def manifest(self, identifier: str) -> Manifest:
+        """The manifest with this tag or digest; what it contains is what the digest says."""
+
+    def tags(self) -> Iterator[str]:
+        """The tags; none for a repository that does not exist."""
+
+    def referrers(self, digest: str) -> list[Descriptor] | None:
+        """What refers to the manifest with this digest; None where that is not listed."""
+
+    def reader(self, blob: Descriptor, *, lanes: Callable[[], int]) -> BlobStream:
+        """Read a blob; ``lanes`` tells how many connections that may take."""
