@@ -46,7 +46,7 @@ class TagPreview:
 
 
 @dataclass(frozen=True)
-class Preview:
+class Preview:  # pylint: disable=too-many-instance-attributes
     """What a copy of one image would do.
 
     The counts are those that the copy would report: ``copied`` is still to be copied, ``mounted`` can be had from
