@@ -1,6 +1,7 @@
 # make demo   see an image imported by both routes, on a local Azure
 # make test   run every test
 # make lint   check formatting, types and the rules for Azure CLI extensions
+# make matrix try the extension in several versions of the Azure CLI and of Python
 # make bench  measure the copier beside skopeo, crane and regctl (those that are on the PATH), between real registries
 # All need Python 3.10 or newer, and no root. Another Python: make PYTHON=/path/to/python3
 
@@ -16,12 +17,12 @@ SOURCES := setup.py $(wildcard $(PACKAGE) emulator tests scripts bench examples)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format coverage package bench bench-quick bench-faults clean
+.PHONY: help venv demo test lint format coverage package matrix bench bench-quick bench-startup bench-faults clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 5
+	@sed -n 's/^# //p' Makefile | head -n 6
 
-$(STAMP): requirements-dev.txt scripts/venv.sh
+$(STAMP): requirements-dev.txt requirements-azdev.txt scripts/venv.sh
 	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)"
 
 venv: $(STAMP)
@@ -36,8 +37,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pylint --jobs 0 $(PACKAGE)
-	$(BIN)/flake8 $(PACKAGE)
+	$(BIN)/python scripts/run_azdev.py style linter test
 
 format: $(STAMP)
 	$(BIN)/ruff format $(SOURCES)
@@ -47,8 +47,13 @@ coverage: $(STAMP)
 	$(BIN)/coverage run -m pytest tests/unit tests/functional
 	$(BIN)/coverage report
 
+# The wheel and its entry in an index, for a folder on the web: make package URL=https://downloads.contoso.com/az
 package: $(STAMP)
-	@$(BIN)/python scripts/package.py dist
+	@$(BIN)/python scripts/package.py dist $(URL)
+
+# Others: make matrix MATRIX="2.80.0/3.10 2.91.0/3.12"
+matrix: $(STAMP)
+	@$(BIN)/python scripts/matrix.py $(MATRIX)
 
 # More options: make bench BENCH="--rows W1,W3 --runs 3"; see python3 -m bench --help
 bench: $(STAMP)
@@ -57,10 +62,14 @@ bench: $(STAMP)
 bench-quick: $(STAMP)
 	$(BIN)/python -m bench --quick $(BENCH)
 
+# What the extension costs before a command does anything
+bench-startup: $(STAMP)
+	$(BIN)/python -m bench.startup --az $(BIN)/az $(BENCH)
+
 # Random faults on both sides of many copies: make bench-faults BENCH="--seed 1 --runs 2000"
 bench-faults: $(STAMP)
 	$(BIN)/python -m bench.faults $(BENCH)
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage htmlcov
+	rm -rf $(VENV) .demo .matrix build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage htmlcov
 	find $(PACKAGE) emulator tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

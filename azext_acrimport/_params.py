@@ -15,6 +15,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
+from azext_acrimport._completers import complete_source
 from azext_acrimport._validators import (
     validate_connections,
     validate_effort,
@@ -55,6 +56,7 @@ def load_arguments(self: Any, _: Any) -> None:
         )
     _load_source(self)
     _load_tags(self)
+    _load_parts(self)
     _load_names(self)
     _load_lists(self)
     _load_effort(self)
@@ -67,20 +69,22 @@ def load_arguments(self: Any, _: Any) -> None:
 
 
 def _load_source(self: Any) -> None:
-    with self.argument_context("acrx import", arg_group="Source") as c:
+    with self.argument_context("acrx", arg_group="Source") as c:
         c.argument(
             "source_image",
             options_list=["--source"],
+            completer=complete_source,
             help="Image to import: `registry/repository:tag` or `registry/repository@digest`, "
-            "or just `repository:tag` with `--registry`. To choose among its tags: the repository alone.",
+            "or just `repository:tag` with `--registry`. To choose among its tags: the repository alone. "
+            "Or an image layout on this machine: `oci:DIRECTORY:tag`, `oci-archive:FILE:tag`.",
             validator=validate_required,
         )
-    with self.argument_context("acrx", arg_group="Source") as c:
         c.argument(
             "source_registry",
             options_list=["--registry", "-r"],
             help="Source container registry of Azure: its name, login server or resource ID, "
             "in any subscription that you see.",
+            completer=get_resource_name_completion_list(REGISTRY_TYPE),
         )
         c.argument(
             "source_registry_username",
@@ -129,6 +133,23 @@ def _load_tags(self: Any) -> None:
             "with_aliases",
             action="store_true",
             help="Import the image under its other tags at the source as well, such as `1.4.2`, `1.4` and `latest`.",
+        )
+
+
+def _load_parts(self: Any) -> None:
+    with self.argument_context("acrx import", arg_group="Parts of the image") as c:
+        c.argument(
+            "platforms",
+            options_list=["--platform"],
+            action="append",
+            help="Import only what is for this platform: `linux/amd64`, `linux/arm64/v8`. May be given several times, "
+            "and makes a new index then, which has a digest of its own.",
+        )
+        c.argument(
+            "referrers",
+            nargs="*",
+            help="Import what refers to the image as well: signatures, SBOMs, attestations, also of what is below it. "
+            "With artifact types only those; `sig`, `att` and `sbom` are short for those of cosign.",
         )
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
-from azext_acrimport.oci.reference import Reference
+from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity
 from azext_acrimport.registry.repository import Registry, Repository
@@ -35,6 +35,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self.clock = Clock()
         self.policy = RetryPolicy(retries=effort.retries)
         self._cli_ctx = cli_ctx
+        self._layouts = Layouts(self.clock)
         self._lock = threading.Lock()
         self._transport: Transport | None = None
         self._registries: dict[tuple[str, Credentials | None], Registry] = {}
@@ -47,6 +48,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._layouts.__exit__(kind, value, trace)
         if self._transport:
             self._transport.close()
 
@@ -62,12 +64,15 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         with self._lock:
             return self._registry(target.host, self._identity(target.subscription))
 
-    def source(self, order: Order) -> Repository:
-        """The repository that an order's image is in.
+    def source(self, order: Order) -> Repository | LayoutRepository:
+        """The repository or the layout that an order's image is in.
 
         One registry object for both sides lets the copier mount blobs instead of moving them.
         """
-        reference = Reference.within(order.source.host, order.images.source)
+        if order.layout:
+            with self._lock:
+                return self._layouts.repository(order.layout)
+        reference = order.reference
         if order.source.host == order.target.host and not order.request.login:
             return self.target(order.target).repository(reference.repository)
         with self._lock:
@@ -121,7 +126,7 @@ def transport_settings() -> TransportSettings:
 
     return TransportSettings(
         # Without a variable it is the bundle that every other command of the Azure CLI trusts.
-        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.certs.where(),
+        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.utils.DEFAULT_CA_BUNDLE_PATH,
         verify=not should_disable_connection_verify(),
         proxies=urllib.request.getproxies(),
         user_agent=f"acrimport AzureCLI/{core_version}",

@@ -28,7 +28,7 @@ from azext_acrimport.plan import Route
 from azext_acrimport.planning import Prepared, Unready, prepare
 from azext_acrimport.redaction import hidden_in_logs
 from azext_acrimport.resolve import Resolver
-from azext_acrimport.run import Ended, Run, skipped
+from azext_acrimport.run import Ended, Run, known_digest, skipped
 from azext_acrimport.service import Service
 
 logger = get_logger(__name__)
@@ -57,6 +57,8 @@ def import_image(
     semver: str | None = None,
     latest: int | None = None,
     with_aliases: bool = False,
+    platforms: list[str] | None = None,
+    referrers: list[str] | None = None,
     retries: int = 5,
     timeout: float | None = None,
     max_connections: int | None = None,
@@ -79,6 +81,8 @@ def import_image(
         "semver": semver,
         "latest": latest,
         "with-aliases": with_aliases,
+        "platform": platforms,
+        "referrers": True if referrers == [] else referrers,  # the option alone is for all of them
     }
     effort = Effort(retries, timeout, max_connections)
     suffix = acr_suffix(cmd.cli_ctx)
@@ -188,14 +192,22 @@ def outcome_of(ended: Ended) -> Outcome:
         status=ended.status,
         registry=azure.name if azure else order.target.facts.name,
         login_server=order.target.host,
-        source=f"{order.source.host}/{order.images.source}",
+        source=order.source_name,
         images=order.images,
         taken=ended.taken,
         copied=ended.copied,
+        digest=ended.digest or known_digest(order),
+        referrers=_referrers_of(ended),
         seconds=ended.seconds,
         line=order.request.line,
         error=shown_as(ended.failure, order.around) if ended.failure else None,
     )
+
+
+def _referrers_of(ended: Ended) -> int | None:
+    if ended.order.request.referrers is None:
+        return None
+    return ended.copied.referrers if ended.copied else ended.referrers
 
 
 def outcome_of_unready(unready: Unready) -> Outcome:

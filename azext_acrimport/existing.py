@@ -13,7 +13,6 @@ from knack.util import CLIError
 from azext_acrimport.connections import Connections
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.oci.errors import OciError
-from azext_acrimport.oci.reference import Reference
 from azext_acrimport.orders import Order
 from azext_acrimport.registry.errors import RegistryFailure
 from azext_acrimport.request import Images
@@ -39,8 +38,7 @@ def missing_names(order: Order, connections: Connections) -> Images | None:
 def _names_there(order: Order, connections: Connections) -> set[tuple[str, str]] | None:
     """The repositories and tags that name the image already; None when one names another."""
     source, to = connections.source(order), connections.target(order.target)
-    identifier = Reference.within(order.source.host, order.images.source).identifier
-    digest = identifier if is_digest(identifier) else source.digest_of(identifier)
+    digest = order.identifier if is_digest(order.identifier) else source.digest_of(order.identifier)
     there = set()
     for name, tags in order.images.targets.items():
         repository = to.repository(name)

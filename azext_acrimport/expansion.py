@@ -10,13 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from azext_acrimport.connections import Connections
-from azext_acrimport.lists.template import SourceParts, expand
-from azext_acrimport.oci.reference import DEFAULT_TAG, Reference, split_image
+from azext_acrimport.layout.reference import LayoutReference
+from azext_acrimport.layout.repository import LayoutRepository
+from azext_acrimport.lists.template import SourceParts, expand, has_fields
+from azext_acrimport.oci.reference import DEFAULT_TAG, Reference, is_tag, split_image
 from azext_acrimport.orders import Order, Request
-from azext_acrimport.registry.repository import Repository
-from azext_acrimport.request import Images
+from azext_acrimport.request import Images, InvalidRequest, check_names
 from azext_acrimport.transfer.errors import Side, blamed_on
+from azext_acrimport.transfer.source import Source
 from azext_acrimport.transfer.survey import BATCH
+
+NO_NAMES = Images("", ())
+"""An image whose names are not known yet."""
 
 
 @dataclass(eq=False)
@@ -42,6 +47,8 @@ def orders_from(order: Order, connections: Connections) -> list[Order]:
     :raises CopyError: the source does not tell.
     :raises InvalidRequest: a template gives no name.
     """
+    if order.layout:
+        return [_from_layout(order, order.layout, connections)]
     if not (order.request.tags.is_active or order.request.with_aliases):
         return [order]
     repository = connections.source(order)
@@ -63,10 +70,31 @@ def images_of(request: Request, host: str, image: str) -> Images:
     :raises InvalidRequest: a name is malformed, or a template gives none.
     """
     if request.tags.is_active:
-        return replace(Images.of(image, (), ()), tags=(), force=request.force)
+        return replace(NO_NAMES, source=image, force=request.force)
     parts = SourceParts.of(Reference.within(host, image))
     images = [expand(each, parts) for each in request.images]
     return Images.of(image, images, _untagged(request, parts), force=request.force)
+
+
+def _from_layout(order: Order, layout: LayoutReference, connections: Connections) -> Order:
+    """The image of a layout, which may know its own name in full, or only a tag, or nothing."""
+    request, source = order.request, connections.source(order)
+    suggested = None
+    if isinstance(source, LayoutRepository) and (not request.images or any(map(has_fields, request.images))):
+        with blamed_on(Side.SOURCE, source, layout.identifier):
+            suggested = source.suggested_name(layout.identifier)
+    if not (request.images or request.repositories or suggested):
+        raise InvalidRequest(f"--source {layout} does not know its own name: give it one with --image repository:tag")
+    repository, tag, _ = split_image(suggested) if suggested else (None, None, None)
+    tag = tag or (layout.tag if is_tag(layout.tag) else None)
+    parts = SourceParts(None, repository, tag)
+    names = [expand(each, parts) for each in request.images]
+    if not (names or request.repositories) and suggested:
+        names = [suggested]
+    untagged = _untagged(request, parts)
+    check_names(names, untagged)
+    images = replace(order.images, tags=tuple(names), untagged=tuple(untagged), source_tag=tag or DEFAULT_TAG)
+    return replace(order, images=images)
 
 
 def _chosen(order: Order, digest: str, tags: list[str]) -> Order:
@@ -83,9 +111,9 @@ def _chosen(order: Order, digest: str, tags: list[str]) -> Order:
     return replace(order, images=images)
 
 
-def _with_aliases(order: Order, repository: Repository, listed: list[str]) -> Order:
+def _with_aliases(order: Order, repository: Source, listed: list[str]) -> Order:
     """The image with all its tags: the others come into the same repositories, under their own names."""
-    reference = Reference.within(order.source.host, order.images.source)
+    reference = order.reference
     with blamed_on(Side.SOURCE, repository, reference.identifier):
         digest = reference.digest or repository.digest_of(reference.identifier)
     if digest is None:
@@ -102,7 +130,7 @@ def _untagged(request: Request, parts: SourceParts) -> list[str]:
     return [expand(each, parts, option="--repository") for each in request.repositories]
 
 
-def _by_digest(repository: Repository, tags: list[str]) -> dict[str, list[str]]:
+def _by_digest(repository: Source, tags: list[str]) -> dict[str, list[str]]:
     """The tags of each digest, in their order; those that have gone meanwhile are left out."""
     found: dict[str, str | None] = {}
     with blamed_on(Side.SOURCE, repository):

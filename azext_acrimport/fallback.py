@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from azext_acrimport.importing import ImportRefused
-from azext_acrimport.oci.reference import Reference
 from azext_acrimport.orders import Order
 from azext_acrimport.refusals import Kind, Refusal, classify
 
@@ -49,8 +48,7 @@ def is_cured_here(order: Order, refusal: Refusal) -> bool:
         return False
     from azext_acrimport.credentials import saved_credentials
 
-    repository = Reference.within(order.source.host, order.images.source).repository
-    return order.source.facts.is_acr or saved_credentials(order.source.host, repository) is not None
+    return order.source.facts.is_acr or saved_credentials(order.source.host, order.reference.repository) is not None
 
 
 def reason_for_here(order: Order, refusal: Refusal) -> str:

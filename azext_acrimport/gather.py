@@ -13,12 +13,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from azext_acrimport._validators import via_of
+from azext_acrimport.layout.reference import LayoutReference, is_layout
 from azext_acrimport.lists.document import read_list
 from azext_acrimport.lists.entries import ListEntry
 from azext_acrimport.lists.loading import load_text
 from azext_acrimport.lists.template import check_template, has_fields
+from azext_acrimport.oci.errors import InvalidReference
+from azext_acrimport.oci.platform import Platform
+from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Login, Request
-from azext_acrimport.request import Images, InvalidRequest, TargetName, split_source
+from azext_acrimport.request import InvalidRequest, TargetName, check_names, check_source
 
 Arguments = Mapping[str, Any]
 """What was given, by the names of options without dashes; None and False where it was not."""
@@ -58,6 +62,8 @@ def _request(entry: ListEntry, suffix: str | None, config: Any) -> Request:
         via=via_of(given.get("via"), config),
         tags=entry.tag_filter,
         with_aliases=given.get("with-aliases", False),
+        platforms=tuple(dict.fromkeys(Platform.parse(each) for each in given.get("platform", ()))),
+        referrers=_referrers(given.get("referrers")),
         line=entry.line or None,
     )
     _check(request)
@@ -70,17 +76,40 @@ def _check(request: Request) -> None:
     :raises InvalidRequest: a name is malformed, ``--source`` names no registry and ``--registry`` is not given, or
         two options contradict each other.
     """
-    # Beside --registry the image may repeat the login server, which is known only later.
-    image = None if request.registry else split_source(request.source)[1]
+    if is_layout(request.source):
+        _check_layout(request)
+    else:
+        check_source(request.source, request.registry)
     for option, names in (("--image", request.images), ("--repository", request.repositories)):
         for name in names:
             check_template(name, option=option)
     fixed = [each for each in request.images if not has_fields(each)]
     bare = [each for each in request.repositories if not has_fields(each)]
-    Images.of(image or "checked-later", fixed, bare)
+    check_names(fixed, bare)
     request.tags.check_source(request.source)
     if request.tags.is_active:
         _check_names_for_many(request)
+
+
+def _check_layout(request: Request) -> None:
+    for option, given in (
+        ("--registry", request.registry),
+        ("--username and --password", request.login),
+        ("--with-aliases", request.with_aliases),
+    ):
+        if given:
+            raise InvalidRequest(f"--source {request.source} is on this machine: leave out {option}")
+    try:
+        LayoutReference.parse(request.source)
+    except InvalidReference as ex:
+        raise InvalidRequest(f"--source: {ex}") from ex
+
+
+def _referrers(given: bool | list[str] | None) -> ReferrerFilter | None:
+    """What ``--referrers`` means: without types all, and not given none."""
+    if given is None or given is False:
+        return None
+    return ReferrerFilter(() if given is True else tuple(given))
 
 
 def _check_names_for_many(request: Request) -> None:

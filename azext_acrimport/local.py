@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from azext_acrimport.connections import Connections
-from azext_acrimport.oci.reference import Reference
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.registry.retry import Clock
 from azext_acrimport.registry.transport import Transport
@@ -30,9 +29,11 @@ def root_of(order: Order, connections: Connections) -> Root:
     source, to = connections.source(order), connections.target(order.target)
     return Root(
         source=source,
-        identifier=Reference.within(order.source.host, order.images.source).identifier,
+        identifier=order.identifier,
         targets=tuple(Target(to.repository(name), tags) for name, tags in order.images.targets.items()),
         force=order.images.force,
+        platforms=order.request.platforms,
+        referrers=order.request.referrers,
     )
 
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.selection import TagFilter
+from azext_acrimport.oci.platform import Platform
+from azext_acrimport.oci.reference import Reference
+from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.plan import Plan, Via
 from azext_acrimport.request import Images, TargetName
 from azext_acrimport.resolve import Endpoint
@@ -44,7 +48,8 @@ class Request:  # pylint: disable=too-many-instance-attributes
     """One import as it was asked for: by the command's arguments, or by an entry of a list at ``line``.
 
     ``source``, ``registry``, ``images`` and ``repositories`` are as they were written; names may be templates.
-    ``via`` goes with where it was set. ``tags`` choose from the repository that the source then is.
+    ``via`` goes with where it was set. ``tags`` choose from the repository that the source then is;
+    ``referrers`` that come along are none without a filter.
     """
 
     target: TargetName
@@ -58,6 +63,8 @@ class Request:  # pylint: disable=too-many-instance-attributes
     via: tuple[Via, str] = (Via.AUTO, "--via")
     tags: TagFilter = field(default_factory=TagFilter)
     with_aliases: bool = False
+    platforms: tuple[Platform, ...] = ()
+    referrers: ReferrerFilter | None = None
     line: int | None = None
 
 
@@ -71,3 +78,19 @@ class Order:
     images: Images
     plan: Plan
     around: Surroundings = field(default_factory=Surroundings)
+    layout: LayoutReference | None = None
+
+    @property
+    def reference(self) -> Reference:
+        """The image in its registry, in full; of a layout there is none."""
+        return Reference.within(self.source.host, self.images.source)
+
+    @property
+    def identifier(self) -> str:
+        """The tag or digest that the image has at its source; of a layout empty where it is the only one."""
+        return self.layout.identifier if self.layout else self.reference.identifier
+
+    @property
+    def source_name(self) -> str:
+        """The image at its source as the user named it, in full."""
+        return str(self.layout) if self.layout else f"{self.source.host}/{self.images.source}"

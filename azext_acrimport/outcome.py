@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Any
 
 from azext_acrimport.explain import Shown
-from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.plan import Route
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.result import CopyResult
@@ -42,7 +41,8 @@ class Outcome:  # pylint: disable=too-many-instance-attributes
     """One image, done or not.
 
     ``source`` is its name in full, ``login_server`` and ``images`` are None where it failed before they were known;
-    ``copied`` is None unless a copy from here did it; ``line`` is where a list names it.
+    ``copied`` is None unless a copy from here did it; ``digest`` is what is known of it otherwise;
+    ``referrers`` how many came along, where they were asked for; ``line`` where a list names it.
     """
 
     status: Status
@@ -52,19 +52,22 @@ class Outcome:  # pylint: disable=too-many-instance-attributes
     images: Images | None = None
     taken: Taken | None = None
     copied: CopyResult | None = None
+    digest: str | None = None
+    referrers: int | None = None
     seconds: float = 0.0
     line: int | None = None
     error: Shown | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The result as it is printed. Sizes in bytes."""
-        digest, copied, taken = self.source.partition("@")[2], self.copied, self.taken
+        copied, taken = self.copied, self.taken
         return {
             "status": self.status.value,
             "registry": self.registry,
             "loginServer": self.login_server,
             "source": self.source,
-            "digest": copied.digest if copied else (digest if is_digest(digest) else None),
+            "digest": copied.digest if copied else self.digest,
+            "originalDigest": copied.original_digest if copied else None,
             "mediaType": (copied.media_type or None) if copied else None,
             "images": [f"{repository}:{tag}" for repository, tag in self.images.tagged] if self.images else [],
             "repositories": list(self.images.untagged) if self.images else [],
@@ -80,6 +83,7 @@ class Outcome:  # pylint: disable=too-many-instance-attributes
                 "mounted": copied.blobs.mounted if copied else None,
                 "existing": copied.blobs.existing if copied else None,
             },
+            "referrers": self.referrers,
             "bytesCopied": copied.bytes_copied if copied else None,
             "seconds": round(self.seconds, 1),
             "line": self.line,

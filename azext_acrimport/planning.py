@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Union
 
 from knack.log import get_logger
 
 from azext_acrimport.connections import Connections
-from azext_acrimport.expansion import NothingChosen, images_of, orders_from
+from azext_acrimport.expansion import NO_NAMES, NothingChosen, images_of, orders_from
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.layout.reference import LayoutReference, is_layout
 from azext_acrimport.lists.claims import Claim, check_entries
 from azext_acrimport.lists.shard import Shard
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.orders import Order, Request
-from azext_acrimport.plan import RouteRefused, choose_route
+from azext_acrimport.plan import NetworkFacts, RouteRefused, choose_route
 from azext_acrimport.request import Images, InvalidRequest
 from azext_acrimport.resolve import Endpoint, RegistryMissing, Resolver, SourceArguments
 from azext_acrimport.transfer.errors import CopyError
@@ -85,7 +86,7 @@ def _repository_of(order: Order) -> str:
 
 def _claim(order: Order) -> Claim:
     names = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
-    source = f"{order.source.host}/{order.images.source}"
+    source = " ".join([order.source_name, *map(str, order.request.platforms)])
     return Claim(order.request.line or 0, order.target.host, names, source, order.images.untagged)
 
 
@@ -97,15 +98,35 @@ def order_of(request: Request, resolver: Resolver) -> Order:
     :raises RouteRefused: no route may be taken.
     """
     target = resolver.target(request.target, request.group)
-    given = SourceArguments(request.source, request.registry, bool(request.login))
-    source, image = resolver.source(given)
-    images = images_of(request, source.host, image)
+    layout = LayoutReference.parse(request.source) if is_layout(request.source) else None
+    if layout:
+        source, images = _layout_source(layout), replace(NO_NAMES, source=str(layout), force=request.force)
+    else:
+        source, image = resolver.source(SourceArguments(request.source, request.registry, bool(request.login)))
+        images = images_of(request, source.host, image)
     _warn_of_doubled_names(target, images)
     via, via_origin = request.via
     plan = choose_route(
-        target.facts, source.facts, via=via, via_origin=via_origin, same_registry=source.host == target.host
+        target.facts,
+        source.facts,
+        via=via,
+        via_origin=via_origin,
+        same_registry=source.host == target.host,
+        local_options=_local_options(request, layout),
     )
-    return Order(request, target, source, images, plan, _surroundings(resolver, target, source, given.has_credentials))
+    return Order(request, target, source, images, plan, _surroundings(resolver, target, source, request), layout)
+
+
+def _layout_source(layout: LayoutReference) -> Endpoint:
+    return Endpoint(layout.layout, None, NetworkFacts(layout.layout, is_acr=False, in_arm=False))
+
+
+def _local_options(request: Request, layout: LayoutReference | None) -> list[str]:
+    """What was asked for that only a copy from here can do."""
+    found = [f"--source {layout.kind}:"] if layout else []
+    if len(request.platforms) > 1:
+        found.append("several platforms (--platform)")
+    return found
 
 
 def _warn_of_doubled_names(target: Endpoint, images: Images) -> None:
@@ -115,6 +136,6 @@ def _warn_of_doubled_names(target: Endpoint, images: Images) -> None:
             logger.warning("The repository will be named %s, within the registry of that name.", name)
 
 
-def _surroundings(resolver: Resolver, target: Endpoint, source: Endpoint, credentials_given: bool) -> Surroundings:
+def _surroundings(resolver: Resolver, target: Endpoint, source: Endpoint, request: Request) -> Surroundings:
     unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
-    return Surroundings(resolver.suffix, unread, resolver.directory.current_subscription, credentials_given)
+    return Surroundings(resolver.suffix, unread, resolver.directory.current_subscription, bool(request.login))

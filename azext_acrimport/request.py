@@ -50,13 +50,15 @@ class Images:
     """What is imported, and under which names.
 
     ``source`` is the source image as the user wrote it, without a registry. ``tags`` (``repository[:tag]``) and
-    ``untagged`` (repositories that get the manifest without a tag) are as the service takes them.
+    ``untagged`` (repositories that get the manifest without a tag) are as the service takes them. ``source_tag`` is
+    what a name without a tag gets.
     """
 
     source: str
     tags: tuple[str, ...]
     untagged: tuple[str, ...] = ()
     force: bool = False
+    source_tag: str = DEFAULT_TAG
 
     @staticmethod
     def of(source: str, images: Sequence[str], repositories: Sequence[str], *, force: bool = False) -> Images:
@@ -64,24 +66,18 @@ class Images:
 
         :raises InvalidRequest: a name is malformed.
         """
-        _checked("--source", split_image, source)
-        tags = tuple(images) or (() if repositories else (source.partition("@")[0],))
-        for image in images:
-            if "@" in image:
-                raise InvalidRequest(f"--image {printable(image)}: the target is repository:tag, it takes no digest")
-            _checked("--image", split_image, image)
-        for repository in repositories:
-            if ":" in repository or "@" in repository:
-                raise InvalidRequest(f"--repository {printable(repository)} is to be a repository, without a tag")
-            _checked("--repository", check_repository, repository)
-        return Images(source, _distinct(tags), _distinct(repositories), force)
+        source_tag = _checked("--source", split_image, source)[1]
+        own = () if repositories else (source.partition("@")[0],)
+        check_names(images, repositories)
+        return Images(
+            source, _distinct(tuple(images) or own), _distinct(repositories), force, source_tag or DEFAULT_TAG
+        )
 
     @property
     def tagged(self) -> tuple[tuple[str, str], ...]:
         """The target's repositories and tags. Where no tag is given it is the source's, or ``latest``."""
-        source_tag = split_image(self.source)[1]
         pairs = (split_image(image)[:2] for image in self.tags)
-        return _distinct((repository, tag or source_tag or DEFAULT_TAG) for repository, tag in pairs)
+        return _distinct((repository, tag or self.source_tag) for repository, tag in pairs)
 
     def without(self, there: Collection[tuple[str, str]]) -> Images | None:
         """The same image without the names (repository and tag) that are there already; None when none is left."""
@@ -99,6 +95,21 @@ class Images:
         return found
 
 
+def check_names(images: Sequence[str], repositories: Sequence[str]) -> None:
+    """Check names for the target.
+
+    :raises InvalidRequest: one is malformed.
+    """
+    for image in images:
+        if "@" in image:
+            raise InvalidRequest(f"--image {printable(image)}: the target is repository:tag, it takes no digest")
+        _checked("--image", split_image, image)
+    for repository in repositories:
+        if ":" in repository or "@" in repository:
+            raise InvalidRequest(f"--repository {printable(repository)} is to be a repository, without a tag")
+        _checked("--repository", check_repository, repository)
+
+
 def split_source(source: str) -> tuple[str, str]:
     """The host and the image of a full ``--source``.
 
@@ -113,6 +124,15 @@ def split_source(source: str) -> tuple[str, str]:
             f"--source {printable(example)}"
         )
     return _checked("--source", check_registry, host), image
+
+
+def check_source(source: str, registry: str | None) -> None:
+    """Check ``--source``, as far as that can be done without Azure.
+
+    :raises InvalidRequest: there is no registry in it and none beside it, or a part of it is malformed.
+    """
+    if not registry:  # beside it the image may repeat the login server, which is known only later
+        _checked("--source", split_image, split_source(source)[1])
 
 
 def within_registry(source: str, login_servers: Sequence[str]) -> tuple[str, bool]:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from knack.log import get_logger
@@ -25,14 +25,16 @@ from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.local import copy_from_here, root_of
+from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status, Taken
+from azext_acrimport.pinned import pinned, referring
 from azext_acrimport.plan import Route
 from azext_acrimport.refusals import Kind
 from azext_acrimport.registry.errors import Cancelled
 from azext_acrimport.request import Images
 from azext_acrimport.service import IN_FLIGHT, Pool, Service
-from azext_acrimport.transfer.errors import Skipped
+from azext_acrimport.transfer.errors import CopyError, Skipped
 from azext_acrimport.transfer.events import Event, ImageFinished
 from azext_acrimport.transfer.result import CopyResult
 
@@ -41,12 +43,17 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Ended:
-    """How an order ended. ``failure`` is an exception of ours or of the SDK's; ``seconds`` are since the run began."""
+    """How an order ended. ``failure`` is an exception of ours or of the SDK's; ``seconds`` are since the run began.
+
+    ``digest`` and ``referrers`` are what is known of an import by the service, ``copied`` of a copy from here.
+    """
 
     order: Order
     taken: Taken
     status: Status
     copied: CopyResult | None = None
+    digest: str | None = None
+    referrers: int | None = None
     failure: Exception | None = None
     seconds: float = 0.0
 
@@ -121,39 +128,48 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         from azure.core.exceptions import AzureError
 
         try:
-            self._import_names(order, order.images)
+            self._import_all(order)
         except Cancelled:
             return
         except ImportRefused as ex:
             self._refused(order, ex)
-        except (AzureError, CLIError) as ex:
+        except (AzureError, CLIError, CopyError) as ex:
             self._end(order, _as_planned(order), Status.FAILED, failure=ex)
 
-    def _import_names(self, order: Order, images: Images) -> None:
-        self._service.import_order(order, images, follow=self._tally.follow)
-        self._end(order, _as_planned(order), Status.STARTED if self._no_wait else Status.IMPORTED)
+    def _import_all(self, order: Order) -> None:
+        """Import an image with what refers to it, as far as that is not there yet."""
+        request, referrers = order.request, 0
+        is_pinned = bool(request.platforms) or request.referrers is not None
+        exact = pinned(order, self._connections) if is_pinned else order
+        wrote = self._import_missing(order, exact.images)
+        for images in referring(exact, self._connections):
+            wrote = self._import_missing(order, images) or wrote
+            referrers += 1
+        status = Status.STARTED if self._no_wait else Status.IMPORTED if wrote else Status.EXISTING
+        found = referrers if request.referrers is not None else None
+        self._end(order, _as_planned(order), status, digest=known_digest(exact), referrers=found)
+
+    def _import_missing(self, order: Order, images: Images) -> bool:
+        """Import an image under those of its names that the target does not have yet; False where it has all."""
+        try:
+            self._service.import_order(order, images, follow=self._tally.follow)
+            return True
+        except ImportRefused as ex:
+            if understood(order, ex).kind is not Kind.TAG_EXISTS:
+                raise
+            missing = missing_names(replace(order, images=images), self._connections)
+            if missing == images:
+                raise
+        if missing:
+            self._service.import_order(order, missing, follow=self._tally.follow)
+        return bool(missing)
 
     def _refused(self, order: Order, ex: ImportRefused) -> None:
         refusal = understood(order, ex)
         if is_cured_here(order, refusal):
             self._fall_back(order, Taken(Route.LOCAL, reason_for_here(order, refusal), fallback=True), ex)
             return
-        missing = missing_names(order, self._connections) if refusal.kind is Kind.TAG_EXISTS else order.images
-        if missing is None:
-            self._end(order, _as_planned(order), Status.EXISTING)
-        elif missing != order.images:
-            self._import_missing(order, missing)
-        else:
-            self._fail(order, ex)
-
-    def _import_missing(self, order: Order, missing: Images) -> None:
-        try:
-            self._import_names(order, missing)
-        except ImportRefused as ex:
-            self._fail(order, ex)
-
-    def _fail(self, order: Order, ex: ImportRefused) -> None:
-        failure = failure_of(order, understood(order, ex))
+        failure = failure_of(order, refusal)
         failure.__cause__ = ex
         self._end(order, _as_planned(order), Status.FAILED, failure=failure)
 
@@ -205,6 +221,11 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if self._tell:
             with self._display.aside():
                 self._tell(ended)
+
+
+def known_digest(order: Order) -> str | None:
+    """The digest of the image, where the order itself says it."""
+    return order.identifier if is_digest(order.identifier) else None
 
 
 def skipped(order: Order) -> Ended:

@@ -23,5 +23,9 @@ echo "Making $venv with the Azure CLI and the development tools (once, about a m
 rm -rf "$venv"
 "$python" -m venv "$venv"
 # Compiling all of the Azure CLI takes longer than installing it, and most of it is never imported.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$here/requirements-dev.txt"
+pip() {
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
+}
+pip -r "$here/requirements-dev.txt"
+pip --no-deps -r "$here/requirements-azdev.txt"
 touch "$venv/.stamp"

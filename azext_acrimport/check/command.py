@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from azext_acrimport._console import suited_console
 from azext_acrimport._errors import cli_errors
 from azext_acrimport._exit import exit_after_output
 from azext_acrimport._validators import via_of
@@ -21,10 +22,9 @@ from azext_acrimport.check.survey import Source, look_around
 from azext_acrimport.custom import acr_suffix
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.oci.reference import Reference
-from azext_acrimport.orders import Login
 from azext_acrimport.plan import NetworkFacts, RouteRefused, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
-from azext_acrimport.request import Images, TargetName, split_source
+from azext_acrimport.request import TargetName, check_source
 from azext_acrimport.resolve import Endpoint, SourceArguments, find_source, find_target
 from azext_acrimport.transfer.errors import Side
 
@@ -43,18 +43,17 @@ def check_registries(
 ) -> dict[str, Any]:
     """See whether an import would get through, by which route, and what stands in the way."""
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
-    with hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
+    with suited_console(cmd.cli_ctx), hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
         via, via_origin = via_of(None, cmd.cli_ctx.config)
-        login = Login(source_registry_username, source_registry_password)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
-        given, has_image = _named(source_image, source_registry, has_credentials=bool(login))
+        given, has_image = _named(source_image, source_registry, has_credentials=bool(source_registry_password))
         directory = open_directory(cmd.cli_ctx)
         target = find_target(directory, name, resource_group_name)
         source = None
         if given:
             endpoint, image = find_source(directory, given, around[0].acr_suffix)
             reference = Reference.within(endpoint.host, image)
-            source = Source(endpoint, reference, has_image, login)
+            source = Source(endpoint, reference, has_image, source_registry_username, source_registry_password)
         around[0] = _surroundings(around[0], directory, target, source)
         findings = look_around(cmd.cli_ctx, target, source, around[0])
         report = _report(target, source, findings, via=via, via_origin=via_origin)
@@ -72,8 +71,7 @@ def _named(source: str | None, registry: str | None, *, has_credentials: bool) -
         return SourceArguments(PLACEHOLDER, registry, has_credentials) if registry else None, False
     if not registry and _is_registry(source):
         return SourceArguments(f"{source.rstrip('/')}/{PLACEHOLDER}", None, has_credentials), False
-    if not registry:  # else it may repeat the login server, which is known only later
-        Images.of(split_source(source)[1], [], [])
+    check_source(source, registry)
     return SourceArguments(source, registry, has_credentials), True
 
 
@@ -88,7 +86,7 @@ def _surroundings(before: Surroundings, directory: Directory, target: Endpoint, 
         before,
         unread=tuple(each.host for each in sides if each.facts.is_acr and not each.azure),
         subscription=directory.current_subscription,
-        credentials_given=bool(source and source.login),
+        credentials_given=bool(source and source.password),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from azext_acrimport.check.findings import Finding
@@ -42,7 +42,8 @@ class Source:
     endpoint: Endpoint
     reference: Reference
     has_image: bool
-    login: Login
+    username: str | None
+    password: str | None = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -118,7 +119,7 @@ class _Here:
         """The target, as an import into the repository of the source's name meets it."""
         return Place(
             Side.TARGET,
-            self._registry(target.host, self._identity(target.subscription)),
+            self._registry(target.host, signed_in_identity(self.cli_ctx, target.subscription)),
             self.around,
             self._signed_in,
             repository=source.repository if source else PLACEHOLDER,
@@ -127,28 +128,29 @@ class _Here:
 
     def source(self, target: Endpoint, source: Source) -> Place:
         """The source, with the credentials that a copy from here would show it."""
-        endpoint, reference, login = source.endpoint, source.reference, source.login
-        if endpoint.host == target.host and not login:
-            shown: Credentials | None = self._identity(target.subscription)
+        endpoint, reference, password = source.endpoint, source.reference, source.password
+        if endpoint.host == target.host and not password:
+            shown: Credentials | None = signed_in_identity(self.cli_ctx, target.subscription)
         else:
             shown = source_credentials(
-                endpoint, reference.repository, login, identity=self._identity, saved=saved_credentials
+                endpoint,
+                reference.repository,
+                Login(source.username, password),
+                identity=lambda subscription: signed_in_identity(self.cli_ctx, subscription),
+                saved=saved_credentials,
             )
-        is_ours = isinstance(shown, EntraIdentity) and not login
+        is_ours = isinstance(shown, EntraIdentity) and not password
         return Place(
             Side.SOURCE,
             self._registry(reference.registry, shown),
             self.around,
             self._signed_in if is_ours else _in_words(shown is not None, source),
-            service_has_them=bool(login) or is_ours or shown is None,
+            service_has_them=bool(password) or is_ours or shown is None,
             is_acr=endpoint.facts.is_acr,
             repository=source.repository,
             identifier=reference.identifier if source.has_image else None,
             assign=(lambda role: self.assignee.assign(role, endpoint.azure)) if is_ours else None,
         )
-
-    def _identity(self, subscription: str | None) -> EntraIdentity:
-        return signed_in_identity(self.cli_ctx, subscription)
 
     def _registry(self, host: str, shown: Credentials | None) -> Registry:
         return Registry(host, transport=self.transport, credentials=shown, policy=_POLICY)
@@ -159,8 +161,8 @@ class _Here:
 
 
 def _in_words(has_any: bool, source: Source) -> str:
-    if source.login:
-        return f"with the credentials that were given ({source.login.username or 'an access token'})"
+    if source.password:
+        return f"with the credentials that were given ({source.username or 'an access token'})"
     if has_any:
         return "with what docker login or podman login left on this machine; the service does not have it"
     return "without credentials: none were given, and this machine keeps none for it"

@@ -125,11 +125,16 @@ def check_repository(name: str) -> str:
     return name
 
 
+def is_tag(text: str) -> bool:
+    """Whether the text is a tag by the distribution specification."""
+    return bool(_TAG.match(text))
+
+
 def check_tag(tag: str) -> str:
     """Return the tag unchanged.
 
     :raises InvalidReference: it does not follow the distribution specification.
     """
-    if not _TAG.match(tag):
+    if not is_tag(tag):
         raise InvalidReference(f"{printable(tag)} is not a tag")
     return tag

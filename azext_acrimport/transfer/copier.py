@@ -84,7 +84,7 @@ def copy_all(
     :raises CopyCancelled: the clock of one of the registries was told to stop.
     """
     try:
-        return Job(roots, settings or CopySettings(), observe, halted or threading.Event()).run()
+        return Job(roots, settings or CopySettings(), observe, halted).run()
     except Cancelled as ex:
         raise CopyCancelled from ex
 
@@ -95,11 +95,15 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     mover = BlobMover
 
     def __init__(
-        self, roots: Sequence[Root], settings: CopySettings, observe: Observer, halted: threading.Event
+        self,
+        roots: Sequence[Root],
+        settings: CopySettings,
+        observe: Observer,
+        halted: threading.Event | None = None,
     ) -> None:
         self._tallies = [Tally(root) for root in roots]
         self._observe = observe
-        self._halted = halted
+        self._halted = halted or threading.Event()
         self._tuning = Tuning(settings)
         workers, bulk_workers = self._tuning.workers(0.0)
         self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
@@ -118,7 +122,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             ascend=self._submit_ready,
         )
         self._mover = self.mover(
-            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=halted
+            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=self._halted
         )
 
     def run(self) -> list[CopyResult | Exception]:

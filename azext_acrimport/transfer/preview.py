@@ -10,7 +10,6 @@ Nothing is sent but GET and HEAD, and no token is asked for that allows more tha
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -111,7 +110,7 @@ class _Look(Job):  # pylint: disable=too-few-public-methods
     mover = _Finder
 
     def __init__(self, roots: Sequence[Root], settings: CopySettings) -> None:
-        super().__init__(roots, settings, ignore, threading.Event())
+        super().__init__(roots, settings, ignore)
         self._is_bulk = False  # of many images, a copy does not look for each one: a preview does
 
     def look(self) -> list[Preview | Exception]:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from tests.support.az import Completed
 
 RESULT_KEYS = {
+    "originalDigest",
+    "referrers",
     "status",
     "line",
     "error",

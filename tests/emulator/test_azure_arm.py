@@ -234,6 +234,14 @@ def test_the_resource_graph_finds_a_login_server_in_every_subscription(client: C
     assert [row["id"] for row in found["data"]] == [registry.id]
 
 
+def test_a_registry_that_is_encrypted_with_a_key_of_ones_own_lists_no_referrers(azure: Emulator) -> None:
+    registry = new_registry(azure)
+    registry.encrypt()
+
+    assert registry.arm()["properties"]["encryption"] == {"status": "enabled"}
+    assert not registry.behaviour.referrers
+
+
 @pytest.mark.parametrize(
     ("principal", "actions"),
     [("owner", [["*"]]), ("importer", [[f"{KIND}/read", f"{KIND}/importImage/action", f"{KIND}/pull/read"]])],
@@ -247,11 +255,3 @@ def test_callers_are_told_what_they_may_do(
 
     assert [each["actions"] for each in held] == actions
     assert all(each["notActions"] == [] for each in held)
-
-
-def test_a_registry_that_is_encrypted_with_a_key_of_ones_own_lists_no_referrers(azure: Emulator) -> None:
-    registry = new_registry(azure)
-    registry.encrypt()
-
-    assert registry.arm()["properties"]["encryption"] == {"status": "enabled"}
-    assert not registry.behaviour.referrers

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.message
 import email.parser
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(names: list[str]) -> None:
     assert others == []
 
 
-def test_the_wheel_holds_every_module_of_the_package(names: list[str]) -> None:
+def test_the_wheel_holds_every_module_but_the_tests(names: list[str]) -> None:
     modules = {PACKAGE + path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py")}
+    modules = {name for name in modules if not name.startswith(f"{PACKAGE}tests/")}
     assert {name for name in names if name.endswith(".py")} == modules
 
 
@@ -66,6 +68,11 @@ def test_the_metadata_says_what_the_package_is(metadata: email.message.Message) 
     assert metadata.get_all("Provides-Extra") == ["identity"]
 
 
+def test_the_metadata_can_be_read_by_the_older_clis(metadata: email.message.Message) -> None:
+    """With a newer format they show no version, and do not update: https://github.com/Azure/azure-cli/issues/33851."""
+    assert metadata["Metadata-Version"] == "2.2"
+
+
 def test_the_extension_is_a_preview_for_the_cli_from_2_75(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         settings = json.loads(archive.read(PACKAGE + "azext_metadata.json"))
@@ -80,6 +87,17 @@ def test_the_history_begins_with_this_version(metadata: email.message.Message) -
     at = history.index(version)
     assert history[at + 1] == "+" * len(version)
     assert not any(set(line) == {"+"} for line in history[:at])
+
+
+def test_the_documentation_names_the_wheel_of_this_version(wheel: Path) -> None:
+    root = SOURCE.parent
+    pages = [root / "README.md", *(root / "docs").rglob("*.md")]
+
+    named = {
+        name for page in pages for name in re.findall(r"acrimport-\d[\w.]*-py3-none-any\.whl", page.read_text("utf-8"))
+    }
+
+    assert named == {wheel.name}
 
 
 def test_the_cli_installs_the_wheel_without_a_network(wheel: Path, tmp_path: Path) -> None:

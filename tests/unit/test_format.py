@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from azext_acrimport._format import import_table
 from azext_acrimport.outcome import Outcome, Status, Taken
 from azext_acrimport.plan import Route
@@ -15,8 +17,8 @@ from azext_acrimport.transfer.result import CopyResult, Count
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 KEYS = [
-    "status", "registry", "loginServer", "source", "digest", "mediaType", "images", "repositories", "route", "reason",
-    "fallback", "manifests", "blobs", "bytesCopied", "seconds", "line", "error",
+    "status", "registry", "loginServer", "source", "digest", "originalDigest", "mediaType", "images", "repositories",
+    "route", "reason", "fallback", "manifests", "blobs", "referrers", "bytesCopied", "seconds", "line", "error",
 ]  # fmt: skip
 COPIED = CopyResult(DIGEST, "application/x", Count(copied=3, existing=1), Count(copied=5, mounted=2, existing=4), 1234)
 
@@ -42,6 +44,7 @@ def test_a_copy_tells_all_it_did() -> None:
         "loginServer": "prodreg.azurecr.io",
         "source": "docker.io/app:v1",
         "digest": DIGEST,
+        "originalDigest": None,
         "mediaType": "application/x",
         "images": ["copy:v1"],
         "repositories": ["bare"],
@@ -50,6 +53,7 @@ def test_a_copy_tells_all_it_did() -> None:
         "fallback": True,
         "manifests": {"copied": 3, "existing": 1},
         "blobs": {"copied": 5, "mounted": 2, "existing": 4},
+        "referrers": None,
         "bytesCopied": 1234,
         "seconds": 1.3,
         "line": None,
@@ -67,7 +71,7 @@ def test_the_service_leaves_open_what_it_does_not_tell() -> None:
 
 
 def test_a_digest_that_was_asked_for_is_known_on_both_routes() -> None:
-    assert outcome(None, f"app@{DIGEST}").as_dict()["digest"] == DIGEST
+    assert replace(outcome(None), digest=DIGEST).as_dict()["digest"] == DIGEST
 
 
 def test_the_table_has_a_row_for_each_name() -> None:

@@ -49,13 +49,15 @@ AZURE_SIDE = {
     "arm.py": {"plan", "_client_factory"},
     "importing.py": {"arm", "registry"},
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
-    "orders.py": {"explain", "lists", "plan", "request", "resolve"},
-    "gather.py": {"_validators", "lists", "orders", "request"},
-    "expansion.py": {"connections", "lists", "oci", "orders", "registry", "request", "transfer"},
+    "orders.py": {"explain", "layout", "lists", "oci", "plan", "request", "resolve"},
+    "gather.py": {"_validators", "layout", "lists", "oci", "orders", "request"},
+    "pinned.py": {"connections", "oci", "orders", "request", "transfer"},
+    "expansion.py": {"connections", "layout", "lists", "oci", "orders", "registry", "request", "transfer"},
     "planning.py": {
         "connections",
         "expansion",
         "explain",
+        "layout",
         "lists",
         "oci",
         "orders",
@@ -64,19 +66,20 @@ AZURE_SIDE = {
         "resolve",
         "transfer",
     },
-    "connections.py": {"credentials", "oci", "orders", "registry", "resolve"},
+    "connections.py": {"credentials", "layout", "orders", "registry", "resolve"},
     "existing.py": {"connections", "oci", "orders", "registry", "request"},
     "fallback.py": {"credentials", "importing", "oci", "orders", "refusals"},
     "service.py": {"importing", "orders", "refusals", "registry", "request"},
     "local.py": {"connections", "oci", "orders", "registry", "transfer"},
     "_validators.py": {"plan", "request"},
     "commands.py": {"_format"},
-    "_params.py": {"_validators", "plan"},
+    "_completers.py": {"arm", "credentials", "hosts", "connections", "registry"},
+    "_params.py": {"_completers", "_validators", "plan"},
     "_help.py": set(),
     "_exit.py": set(),
     "check": {
         *("oci", "registry", "transfer", "plan", "request", "explain", "redaction", "credentials", "arm", "resolve"),
-        *("orders", "connections", "custom", "check", "_errors", "_exit", "_validators"),
+        *("connections", "orders", "custom", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
 # What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
@@ -94,6 +97,11 @@ def imported(path: Path) -> Iterator[str]:
 
 def modules(layer: str) -> list[Path]:
     return [PACKAGE / layer] if layer.endswith(".py") else sorted((PACKAGE / layer).rglob("*.py"))
+
+
+def shipped() -> list[Path]:
+    """The modules that go into the wheel."""
+    return [path for path in PACKAGE.rglob("*.py") if "tests" not in path.relative_to(PACKAGE).parts]
 
 
 def foreign(layer: str, allowed: set[str], others: set[str]) -> list[str]:
@@ -123,20 +131,20 @@ def test_the_azure_side_only_looks_down(layer: str) -> None:
 
 def test_only_the_commands_face_imports_azure_at_the_top() -> None:
     found = set()
-    for path in PACKAGE.rglob("*.py"):
+    for path in shipped():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] == "azure" for name in names):
                 found.add(path.name)
 
-    assert found == {"__init__.py", "_params.py"}
+    assert found == {"__init__.py", "_completers.py", "_params.py"}
 
 
 def test_nothing_is_imported_from_outside_the_cli_and_the_standard_library() -> None:
     known = sys.stdlib_module_names | {"azure", "knack", "requests", "yaml", ROOT}  # all of them are the CLI's
 
-    strangers = {name for path in PACKAGE.rglob("*.py") for name in imported(path) if name.split(".")[0] not in known}
+    strangers = {name for path in shipped() for name in imported(path) if name.split(".")[0] not in known}
     assert strangers == set()
 
 
@@ -169,6 +177,6 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = {"requests", "urllib3", "msal", "ssl", "http.client", "concurrent.futures", "asyncio"}
     assert not heavy & loaded
     ours = {name for name in loaded if name.startswith("azext_acrimport.")}
-    face = {"_help", "_params", "_validators", "_format", "commands", "plan"}
+    face = {"_completers", "_help", "_params", "_validators", "_format", "commands", "plan"}
     assert ours <= {f"azext_acrimport.{name}" for name in face}
     assert not [name for name in loaded if name.startswith("azure.mgmt")]

@@ -73,6 +73,8 @@ OPTIONS = {
     "semver": {"--semver"},
     "latest": {"--latest"},
     "with_aliases": {"--with-aliases"},
+    "platforms": {"--platform"},
+    "referrers": {"--referrers"},
 }
 
 
@@ -89,6 +91,17 @@ def test_there_are_no_other_arguments(arguments: Any) -> None:
     assert set(arguments) - {"cmd"} == set(OPTIONS)
 
 
+def test_a_source_and_a_target_are_required_unless_a_list_gives_them() -> None:
+    given = {"registry_name": None, "source_image": None, "from_file": None}
+    with pytest.raises(RequiredArgumentMissingError, match="required: --name/-n, --source"):
+        validate_required(SimpleNamespace(**given))
+    with pytest.raises(RequiredArgumentMissingError, match="required: --source"):
+        validate_required(SimpleNamespace(**given | {"registry_name": "prodreg"}))
+    validate_required(SimpleNamespace(**given | {"from_file": "list.yaml"}))
+    with pytest.raises(MutuallyExclusiveArgumentError, match="--source and --from-file"):
+        validate_required(SimpleNamespace(**given | {"source_image": "docker.io/app", "from_file": "list.yaml"}))
+
+
 def test_the_check_takes_what_names_the_registries_as_the_import_does(arguments: Any) -> None:
     found = arguments_of("acrx check")
 
@@ -100,17 +113,6 @@ def test_the_check_takes_what_names_the_registries_as_the_import_does(arguments:
         ours, theirs = found[name].type.settings, arguments[name].type.settings
         assert (ours.get("options_list"), ours["help"]) == (theirs.get("options_list"), theirs["help"])
     assert not found["source_image"].type.settings.get("required")
-
-
-def test_a_source_and_a_target_are_required_unless_a_list_gives_them() -> None:
-    given = {"registry_name": None, "source_image": None, "from_file": None}
-    with pytest.raises(RequiredArgumentMissingError, match="required: --name/-n, --source"):
-        validate_required(SimpleNamespace(**given))
-    with pytest.raises(RequiredArgumentMissingError, match="required: --source"):
-        validate_required(SimpleNamespace(**given | {"registry_name": "prodreg"}))
-    validate_required(SimpleNamespace(**given | {"from_file": "list.yaml"}))
-    with pytest.raises(MutuallyExclusiveArgumentError, match="--source and --from-file"):
-        validate_required(SimpleNamespace(**given | {"source_image": "docker.io/app", "from_file": "list.yaml"}))
 
 
 def namespace(username: str | None, password: str | None) -> Any:

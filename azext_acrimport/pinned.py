@@ -1,0 +1,60 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+
+"""What the service is to import where an image alone is not all: the digest of one platform, and what refers to it.
+
+The service copies neither by itself, so the source is asked from here, and each is one import more, by its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from azext_acrimport.connections import Connections
+from azext_acrimport.oci.digest import is_digest
+from azext_acrimport.oci.reference import split_image
+from azext_acrimport.orders import Order
+from azext_acrimport.request import Images
+from azext_acrimport.transfer.errors import Side, blamed_on
+from azext_acrimport.transfer.platforms import choose
+from azext_acrimport.transfer.referrers import discover
+
+
+def pinned(order: Order, connections: Connections) -> Order:
+    """The order for the one digest that its tag and platform mean now.
+
+    :raises CopyError: the source does not tell this machine, or has no such image.
+    """
+    source, identifier = connections.source(order), order.identifier
+    if order.request.platforms:
+        digest: str | None = choose(source, identifier, order.request.platforms).digest
+    elif is_digest(identifier):
+        return order
+    else:
+        with blamed_on(Side.SOURCE, source, identifier):
+            digest = source.digest_of(identifier)
+    if digest is None:
+        return order  # there is no such image, and the service itself says that
+    return replace(order, images=_at(order, digest))
+
+
+def referring(order: Order, connections: Connections) -> Iterator[Images]:
+    """What refers to a pinned order's image, each after what it refers to, with its names in the target.
+
+    :raises CopyError: the source does not tell this machine.
+    """
+    wanted = order.request.referrers
+    if wanted is None:
+        return
+    for referrer in discover(connections.source(order), order.identifier, wanted):
+        repositories = tuple(order.images.targets)
+        tags = tuple(f"{repository}:{tag}" for repository in repositories for tag in referrer.tags)
+        untagged = () if tags else repositories
+        yield replace(_at(order, referrer.digest), tags=tags, untagged=untagged)
+
+
+def _at(order: Order, digest: str) -> Images:
+    return replace(order.images, source=f"{split_image(order.images.source)[0]}@{digest}")
