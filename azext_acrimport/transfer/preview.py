@@ -18,7 +18,7 @@ from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.copier import CopySettings, Job
-from azext_acrimport.transfer.errors import CopyCancelled, Side, TagExists, blamed_on
+from azext_acrimport.transfer.errors import CopyCancelled, ReferrerTagExists, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import ignore
 from azext_acrimport.transfer.graph import BlobNode, Root, Tally, Target
 from azext_acrimport.transfer.move import BlobMover
@@ -45,13 +45,13 @@ class TagPreview:
 
 
 @dataclass(frozen=True)
-class Preview:
+class Preview:  # pylint: disable=too-many-instance-attributes
     """What a copy of one image would do.
 
     The counts are those that the copy would report: ``copied`` is still to be copied, ``mounted`` can be had from
     another repository of the registry, where it mounts blobs. ``bytes_to_move`` are those of the blobs to copy: one
     that several images of a run share counts for the first of them. After a conflict all are 0, and ``media_type`` is
-    empty.
+    empty. ``referrers`` and ``original_digest`` are as in :class:`CopyResult`.
     """
 
     digest: str
@@ -60,6 +60,8 @@ class Preview:
     manifests: Count
     blobs: Count
     bytes_to_move: int
+    referrers: int = 0
+    original_digest: str | None = None
 
     @property
     def conflicts(self) -> tuple[TagPreview, ...]:
@@ -117,7 +119,7 @@ class _Look(Job):  # pylint: disable=too-few-public-methods
 
     def _seen(self, tally: Tally, outcome: CopyResult | Exception) -> Preview | Exception:
         if isinstance(outcome, TagExists):
-            return Preview(tally.digest, "", self._tags(tally), Count(), Count(), 0)
+            return Preview(tally.digest, "", self._tags(tally) + _in_the_way(outcome), Count(), Count(), 0)
         if isinstance(outcome, Exception):
             return outcome
         return Preview(
@@ -127,6 +129,8 @@ class _Look(Job):  # pylint: disable=too-few-public-methods
             manifests=outcome.manifests,
             blobs=outcome.blobs,
             bytes_to_move=outcome.bytes_copied,
+            referrers=outcome.referrers,
+            original_digest=outcome.original_digest,
         )
 
     def _tags(self, tally: Tally) -> tuple[TagPreview, ...]:
@@ -136,6 +140,13 @@ class _Look(Job):  # pylint: disable=too-few-public-methods
         existing = self._survey.target_digest(target.repository, tag)
         change = _change(existing, tally.digest, force=tally.root.force)
         return TagPreview(target.repository.name, tag, existing, change)
+
+
+def _in_the_way(ex: TagExists) -> tuple[TagPreview, ...]:
+    """The tag that is none of the image's own: one of cosign's for what refers to it."""
+    if not isinstance(ex, ReferrerTagExists):
+        return ()
+    return (TagPreview(ex.repository, ex.tag, ex.existing_digest, TagChange.CONFLICT),)
 
 
 def _to_look_at(root: Root) -> Root:

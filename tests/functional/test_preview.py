@@ -8,16 +8,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from azext_acrimport.oci.platform import Platform
+from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.registry.credentials import Password
 from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy_all
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists
 from azext_acrimport.transfer.preview import Preview, TagChange, TagPreview, preview
 from azext_acrimport.transfer.result import CopyResult, Count
-from emulator import content
+from emulator import content, signing
 from emulator.auth import BearerAuth, TokenService
 from emulator.faults import Answer, Fault
 from tests.support.lab import SOURCE, TARGET, Lab
@@ -161,6 +164,48 @@ def test_within_one_registry_blobs_are_mounted(lab: Lab) -> None:
 
     assert (found.blobs, found.bytes_to_move) == (Count(mounted=len(image.all_blobs)), 0)
     assert figures(found) == figures(lab.copy(settings=SERIAL))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"platforms": (Platform.parse("linux/arm64"),)},
+        {"platforms": (Platform.parse("linux/amd64"), Platform.parse("linux/arm64"))},
+        {"referrers": ReferrerFilter()},
+        {"referrers": ReferrerFilter(), "platforms": (Platform.parse("linux/arm64"),)},
+    ],
+)
+@pytest.mark.parametrize("lists_referrers", [True, False])
+def test_platforms_and_referrers_are_chosen_as_the_copy_does(
+    lab: Lab, chosen: dict[str, Any], lists_referrers: bool
+) -> None:
+    image = lab.put(content.multi_arch())
+    for each in (image, *image.children):
+        signing.signature(each).put(lab.source_app.store.repository(SOURCE))
+    lab.behave(lab.target_app, referrers=lists_referrers)
+
+    (found,) = looked(lab, replace(lab.root(), **chosen))
+    assert lab.target_app.store.names() == []
+    (result,) = copy_all([replace(lab.root(), **chosen)], settings=SERIAL)
+
+    assert figures(found) == figures(result)
+    assert isinstance(found, Preview)
+    assert isinstance(result, CopyResult)
+    assert (found.referrers, found.original_digest) == (result.referrers, result.original_digest)
+
+
+def test_tag_of_a_signature_that_names_another_one_is_a_conflict(lab: Lab) -> None:
+    image = lab.put(content.image())
+    tag = signing.cosign_tag(image)
+    signing.cosign(image).put(lab.source_app.store.repository(SOURCE), tag)
+    OTHER.put(lab.target_app.store.repository(TARGET), tag)
+
+    (found,) = looked(lab, replace(lab.root(), referrers=ReferrerFilter()))
+    (outcome,) = copy_all([replace(lab.root(), referrers=ReferrerFilter())], settings=SERIAL)
+
+    assert isinstance(found, Preview)
+    assert found.conflicts == (TagPreview(TARGET, tag, OTHER.digest, TagChange.CONFLICT),)
+    assert isinstance(outcome, TagExists)
 
 
 def test_manifest_without_a_tag(lab: Lab) -> None:
