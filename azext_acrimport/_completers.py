@@ -28,7 +28,7 @@ _LIMIT = 1000  # names: more are of no help, and one answer of a registry holds 
 _MAX_BYTES = 1 << 20  # of the answer: names are 255 characters long at most, and mostly a tenth of that
 
 
-@Completer
+@Completer  # type: ignore[untyped-decorator]
 def complete_source(cmd: Any, prefix: str, namespace: Any, **_: Any) -> list[str]:
     """The repositories, and behind a colon the tags, of a registry of Azure that the signed-in identity may read.
 
