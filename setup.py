@@ -52,5 +52,5 @@ setup(
     ),
     package_data={"azext_acrimport": ["azext_metadata.json"]},
     install_requires=[],
-    extras_require={"identity": ["azure-identity>=1.15"]},
+    extras_require={"identity": ["azure-identity>=1.17,<1.26"]},
 )

@@ -86,8 +86,8 @@ def _at_once(names: Callable[[], list[str]]) -> list[str]:
 
 def _names(cli_ctx: Any, host: str, subscription: str | None) -> Callable[[str], list[str]]:
     """What looks names up in a registry. All that it needs is loaded now, before its time begins."""
-    from azext_acrimport.credentials import signed_in_identity
     from azext_acrimport.connections import transport_settings
+    from azext_acrimport.credentials import signed_in_identity
     from azext_acrimport.registry.repository import Registry
     from azext_acrimport.registry.retry import RetryPolicy
     from azext_acrimport.registry.transport import Transport

@@ -12,8 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from azext_acrimport.expansion import NothingChosen
-from azext_acrimport.explain import Shown, Surroundings, explain_copy_error, firewall_advice, missing_advice
+from azext_acrimport.explain import (
+    Shown,
+    Surroundings,
+    explain_copy_error,
+    firewall_advice,
+    identity_advice,
+    missing_advice,
+)
 from azext_acrimport.fallback import ServiceFailure
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Obstacle, RouteRefused
@@ -100,7 +108,8 @@ def _service_advice(ex: ServiceFailure, around: Surroundings) -> tuple[str, ...]
     if refusal.kind is Kind.EXPORT_POLICY:
         return ("An administrator has decided so. If you may copy from it all the same: add --via local",)
     if refusal.kind is Kind.CREDENTIALS:
-        return ("Check the repository's name, and the source's credentials (--username, --password).",)
+        check = ("Check the repository's name, and the source's credentials (--username, --password).",)
+        return identity_advice(around.identity, name or ex.source_host) if around.identity else check
     if refusal.kind is Kind.NOT_FOUND:
         return ("Check the name, and the tag or digest, in --source.",)
     return ("Copy from here instead: add --via local",) if refusal.curable else ()
@@ -130,6 +139,7 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
         "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."
     ),
     RouteRefused: _route_refused,
+    IdentityFailure: lambda ex, around: Shown(ex.kind, ex.message, ex.advice),
     RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
     NothingChosen: lambda ex, around: Shown(
         "ResourceNotFoundError", _sentence(str(ex)), missing_advice(around.acr_name(ex.host), ex.host, ex.repository)

@@ -32,6 +32,10 @@ examples:
     text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p MyPassword
   - name: Import with a password that no list of processes shows, read from a file.
     text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p @password.txt
+  - name: Import from a registry of another tenant that you are a guest in.
+    text: az acrx import -n myregistry --source partnerregistry.azurecr.io/app:v1 --source-identity cli:fabrikam.com
+  - name: Import with the managed identity of this machine, which may pull from the source.
+    text: az acrx import -n myregistry --source partnerregistry.azurecr.io/app:v1 --source-identity managed
   - name: Copy over a bad link, for half an hour at most. The next run goes on from there.
     text: az acrx import -n myregistry --source registry.corp:5000/app:v1 --retries 20 --timeout 30m
   - name: Import an image from a registry in another subscription, by its resource ID.

@@ -99,6 +99,13 @@ def _load_source(self: Any) -> None:
             help="Password of the source registry; without a user, an access token. `@file` reads it from a file. "
             "Default: the environment variable ACRX_SOURCE_PASSWORD. Both keep it out of the list of processes.",
         )
+        c.argument(
+            "source_identity",
+            help="Sign in to the source, a container registry of Azure, as somebody else, without a password: "
+            "`cli:TENANT` (the signed-in user in another tenant), `managed[:CLIENT_ID]` (a managed identity of this "
+            "machine), `workload` (AKS), `pipelines:SERVICE_CONNECTION_ID` (Azure DevOps), or `environment` (a service "
+            "principal in AZURE_TENANT_ID, AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH).",
+        )
 
 
 def _load_names(self: Any) -> None:

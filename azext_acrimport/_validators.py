@@ -45,10 +45,18 @@ def validate_required(namespace: Any) -> None:
 def validate_source_credentials(namespace: Any) -> None:
     """Take what is not given from the environment; ``--username`` needs ``--password``, which alone is a token.
 
-    With ``--password`` neither variable counts: the user of one password says nothing about another.
+    With ``--password`` neither variable counts: the user of one password says nothing about another. Nor do they with
+    ``--source-identity``, which takes the place of both.
     """
-    from azure.cli.core.azclierror import RequiredArgumentMissingError
+    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
 
+    if namespace.source_identity:
+        if namespace.source_registry_username or namespace.source_registry_password:
+            raise MutuallyExclusiveArgumentError(
+                "--source-identity is given with --username or --password: both say who signs in to the source.",
+                "Leave one of them out.",
+            )
+        return
     if namespace.source_registry_password:
         return
     given = namespace.source_registry_username

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
+from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity
@@ -23,18 +24,25 @@ from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.resolve import Endpoint
 
+Hide = Callable[[str], None]
+"""Takes a secret that is to be in no log."""
+
 
 class Connections:  # pylint: disable=too-many-instance-attributes
     """The registries as they are reached from here. Safe for several threads.
+
+    ``hide`` is given every token that an identity gets.
 
     Who asks for the same registry with the same credentials gets the same object, and with it its tokens, its
     connections and what is remembered of its habits.
     """
 
-    def __init__(self, cli_ctx: Any, effort: Effort) -> None:
+    def __init__(self, cli_ctx: Any, effort: Effort, *, hide: Hide = lambda secret: None) -> None:
         self.clock = Clock()
         self.policy = RetryPolicy(retries=effort.retries)
         self._cli_ctx = cli_ctx
+        self._hide = hide
+        self._signed_in: dict[tuple[str, str], EntraIdentity] = {}
         self._layouts = Layouts(self.clock)
         self._lock = threading.Lock()
         self._transport: Transport | None = None
@@ -58,6 +66,19 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         if self._transport is None:
             self._transport = Transport(transport_settings())
         return self._transport
+
+    def sign_in(self, order: Order) -> EntraIdentity | None:
+        """Sign in to the source as the identity that the order names; None where it names none.
+
+        :raises InvalidRequest: the source is no registry of Azure.
+        :raises IdentityFailure: there is no token for it.
+        """
+        with self._lock:
+            return self._identity_at(order.source, order.request.login)
+
+    def password_for_service(self, order: Order) -> str | None:
+        """The password, or the token in its place, that the service is to show the source."""
+        return order.request.login.password or token_for_service(self.sign_in(order))
 
     def target(self, target: Endpoint) -> Registry:
         """The target, signed in to as `az login` says."""
@@ -92,7 +113,17 @@ class Connections:  # pylint: disable=too-many-instance-attributes
             self._identities[subscription] = signed_in_identity(self._cli_ctx, subscription)
         return self._identities[subscription]
 
+    def _identity_at(self, source: Endpoint, login: Login) -> EntraIdentity | None:
+        if not login.identity:
+            return None
+        key = (str(login.identity), source.host)
+        if key not in self._signed_in:
+            self._signed_in[key] = sign_in(self._cli_ctx, login.identity, source, hide=self._hide)
+        return self._signed_in[key]
+
     def _source_credentials(self, source: Endpoint, repository: str, login: Login) -> Credentials | None:
+        if login.identity:
+            return self._identity_at(source, login)
         return source_credentials(source, repository, login, identity=self._identity, saved=self._saved_once)
 
     def _saved_once(self, host: str, repository: str) -> Credentials | None:
@@ -126,7 +157,9 @@ def transport_settings() -> TransportSettings:
 
     return TransportSettings(
         # Without a variable it is the bundle that every other command of the Azure CLI trusts.
-        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.utils.DEFAULT_CA_BUNDLE_PATH,
+        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or requests.utils.DEFAULT_CA_BUNDLE_PATH,
         verify=not should_disable_connection_verify(),
         proxies=urllib.request.getproxies(),
         user_agent=f"acrimport AzureCLI/{core_version}",

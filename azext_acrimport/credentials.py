@@ -64,6 +64,12 @@ def signed_in_identity(cli_ctx: Any, subscription: str | None = None) -> EntraId
     return EntraIdentity(get_token, audiences)
 
 
+def entra_token(token: str) -> EntraToken:
+    """An access token with the tenant that it says it is from."""
+    tenant = claims_of(token).get("tid")
+    return EntraToken(token, tenant if isinstance(tenant, str) else None)
+
+
 def audiences_of(cli_ctx: Any) -> tuple[str, ...]:
     """The audiences to ask tokens for: ACR's own, then that of Azure Resource Manager.
 
@@ -86,6 +92,5 @@ def _token_for_acr(token: str) -> Credentials:
     claims = claims_of(token)
     if claims.get("iss") == _ACR_ISSUER:
         return BearerToken(token) if "access" in claims else IdentityToken(token)
-    tenant = claims.get("tid")
-    entra = EntraToken(token, tenant if isinstance(tenant, str) else None)
+    entra = entra_token(token)
     return EntraIdentity(lambda audience: entra, (ACR_AUDIENCE,))

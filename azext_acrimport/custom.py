@@ -56,6 +56,7 @@ def import_image(
     exclude_tags: list[str] | None = None,
     semver: str | None = None,
     latest: int | None = None,
+    source_identity: str | None = None,
     with_aliases: bool = False,
     platforms: list[str] | None = None,
     referrers: list[str] | None = None,
@@ -71,6 +72,7 @@ def import_image(
         "registry": source_registry,
         "username": source_registry_username,
         "password": source_registry_password,
+        "source-identity": source_identity,
         "image": target_tags,
         "repository": repository,
         "force": force,
@@ -87,22 +89,20 @@ def import_image(
     effort = Effort(retries, timeout, max_connections)
     suffix = acr_suffix(cmd.cli_ctx)
     around = [Surroundings(acr_suffix=suffix)]
-    with (
-        suited_console(cmd.cli_ctx),
-        cli_errors(lambda: around[0]),
-        Connections(cmd.cli_ctx, effort) as connections,
-    ):
+    with suited_console(cmd.cli_ctx), cli_errors(lambda: around[0]):
         requests = requests_of(arguments, from_file, suffix=suffix, config=cmd.cli_ctx.config)
         part = Shard.parse(shard, os.environ) if shard else None
-        with hidden_in_logs(*{each.login.password for each in requests}):
-            resolver = Resolver(open_directory(cmd.cli_ctx), suffix)
-            prepared = prepare(requests, resolver, connections, part)
+        is_many = bool(from_file or part or requests[0].tags.is_active)
+        with (
+            hidden_in_logs(*{each.login.password for each in requests}) as hide,
+            Connections(cmd.cli_ctx, effort, hide=hide) as connections,
+        ):
+            prepared = prepare(requests, Resolver(open_directory(cmd.cli_ctx), suffix), connections, part)
             command = _Command(cmd.cli_ctx, connections, effort, no_wait=return_at_once, fail_fast=fail_fast)
-            if from_file is None and not requests[0].tags.is_active:
-                (single,) = prepared
-                around[0] = single.around
-                return command.import_one(single)
-            return command.import_many(prepared)
+            if is_many:
+                return command.import_many(prepared)
+            around[0] = prepared[0].around
+            return command.import_one(prepared[0])
 
 
 class _Command:
@@ -150,6 +150,7 @@ class _Command:
     def _run(self, orders: Sequence[Order], tell: Callable[[Ended], None] | None = None) -> list[Ended]:
         service = Service(
             lambda subscription: _registries_of(self._cli_ctx, subscription),
+            self._connections.password_for_service,
             no_wait=self._no_wait,
             patient=len(orders) > 1,
         )

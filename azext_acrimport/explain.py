@@ -43,13 +43,15 @@ class Surroundings:
 
     ``acr_suffix`` is that of the cloud's login servers; ``unread`` are the hosts of registries that Azure Resource
     Manager did not show to the signed-in identity, in the ``subscription`` nor another; ``credentials_given`` says
-    whether the source was shown credentials of its own.
+    whether the source was shown credentials of its own, ``identity`` which ``--source-identity`` that was, if it was
+    one.
     """
 
     acr_suffix: str | None = None
     unread: tuple[str, ...] = ()
     subscription: str = ""
     credentials_given: bool = False
+    identity: str = ""
 
     def acr_name(self, host: str) -> str | None:
         """The registry's name for ``az acr``, where the host is a login server."""
@@ -90,7 +92,7 @@ def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[
     if address and name:
         return firewall_advice(name, address)
     if cause.status in (401, 403):
-        return _rights_advice(ex, name, around.credentials_given)
+        return _rights_advice(ex, name, around)
     if cause.status == 404:
         return missing_advice(name, ex.registry, ex.repository)
     if cause.status == 405 and name:
@@ -117,14 +119,25 @@ def firewall_advice(name: str, address: str) -> tuple[str, ...]:
     )
 
 
-def _rights_advice(ex: CopyError, name: str | None, credentials_given: bool) -> tuple[str, ...]:
+def identity_advice(identity: str, name: str) -> tuple[str, ...]:
+    """What a source identity needs at the registry of this name."""
+    return (
+        f"The identity of --source-identity {identity} needs AcrPull on {name},",
+        "or Container Registry Repository Reader where the registry uses ABAC, and to be from the registry's tenant.",
+        "A new assignment takes up to ten minutes to count.",
+    )
+
+
+def _rights_advice(ex: CopyError, name: str | None, around: Surroundings) -> tuple[str, ...]:
     if ex.side is Side.TARGET:
         return (
             f"The signed-in identity (az account show) needs AcrPush on {name or ex.registry},",
             "or Container Registry Repository Writer where the registry uses ABAC.",
             "A new assignment takes up to ten minutes to count.",
         )
-    if credentials_given:
+    if around.identity:
+        return identity_advice(around.identity, name or ex.registry)
+    if around.credentials_given:
         return ("Check the source's credentials (--username, --password), and that its repository exists.",)
     if name:
         return (
@@ -216,7 +229,8 @@ def _unknown_advice(side: Side, name: str) -> tuple[str, ...]:
         return (
             names,
             f"Without credentials, the signed-in identity needs AcrPull on {name}.",
-            "A registry of another tenant needs its own: --username and --password, or a token as --password alone.",
+            "A registry of another tenant needs its own: --username and --password, a token as --password alone,",
+            "or an identity of that tenant: --source-identity cli:TENANT",
         )
     return (
         names,

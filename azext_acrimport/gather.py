@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from azext_acrimport._validators import via_of
+from azext_acrimport.identity.form import SourceIdentity
 from azext_acrimport.layout.reference import LayoutReference, is_layout
 from azext_acrimport.lists.document import read_list
 from azext_acrimport.lists.entries import ListEntry
@@ -58,7 +59,7 @@ def _request(entry: ListEntry, suffix: str | None, config: Any) -> Request:
         images=tuple(given.get("image", ())),
         repositories=tuple(given.get("repository", ())),
         force=given.get("force", False),
-        login=Login(given.get("username"), given.get("password")),
+        login=_login(given),
         via=via_of(given.get("via"), config),
         tags=entry.tag_filter,
         with_aliases=given.get("with-aliases", False),
@@ -94,7 +95,7 @@ def _check(request: Request) -> None:
 def _check_layout(request: Request) -> None:
     for option, given in (
         ("--registry", request.registry),
-        ("--username and --password", request.login),
+        ("--username, --password and --source-identity", request.login),
         ("--with-aliases", request.with_aliases),
     ):
         if given:
@@ -103,6 +104,11 @@ def _check_layout(request: Request) -> None:
         LayoutReference.parse(request.source)
     except InvalidReference as ex:
         raise InvalidRequest(f"--source: {ex}") from ex
+
+
+def _login(given: Arguments) -> Login:
+    identity = given.get("source-identity")
+    return Login(given.get("username"), given.get("password"), SourceIdentity.parse(identity) if identity else None)
 
 
 def _referrers(given: bool | list[str] | None) -> ReferrerFilter | None:

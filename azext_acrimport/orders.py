@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.identity.form import SourceIdentity
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.selection import TagFilter
 from azext_acrimport.oci.platform import Platform
@@ -22,13 +23,17 @@ from azext_acrimport.resolve import Endpoint
 
 @dataclass(frozen=True)
 class Login:
-    """What the source is to be shown, where that was given: a user with a password, or a token as password alone."""
+    """What the source is to be shown, where that was given.
+
+    A user with a password, a token as password alone, or the tokens of an identity.
+    """
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    identity: SourceIdentity | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.password)
+        return bool(self.password or self.identity)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from knack.log import get_logger
 from azext_acrimport.connections import Connections
 from azext_acrimport.expansion import NO_NAMES, NothingChosen, images_of, orders_from
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.layout.reference import LayoutReference, is_layout
 from azext_acrimport.lists.claims import Claim, check_entries
 from azext_acrimport.lists.shard import Shard
@@ -31,7 +32,15 @@ from azext_acrimport.transfer.errors import CopyError
 logger = get_logger(__name__)
 
 _AT_ONCE = 8  # repositories whose tags are asked for
-_ONE_REQUEST = (InvalidRequest, OciError, RegistryMissing, RouteRefused, NothingChosen, CopyError)
+_ONE_REQUEST = (
+    InvalidRequest,
+    OciError,
+    RegistryMissing,
+    RouteRefused,
+    IdentityFailure,
+    NothingChosen,
+    CopyError,
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,18 @@ def prepare(
     def orders_for(request: Request) -> list[Order]:
         return [order_of(request, resolver)]
 
+    def images_at_source(order: Order) -> list[Order]:
+        connections.sign_in(order)
+        return orders_from(order, connections)
+
     def images_for(found: Prepared) -> list[Prepared]:
         if isinstance(found, Unready):
             return [found]
-        return _attempt(found.request, resolver, lambda: orders_from(found, connections))
+        return _attempt(found.request, found.around, lambda: images_at_source(found))
 
+    nothing_known = Surroundings(resolver.suffix)
     # The directory of registries is asked by one thread, and the registries themselves by several.
-    planned = [each for request in requests for each in _attempt(request, resolver, partial(orders_for, request))]
+    planned = [each for request in requests for each in _attempt(request, nothing_known, partial(orders_for, request))]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="acrx-tags") as pool:
         prepared = [each for found in pool.map(images_for, planned) for each in found]
     orders = [each for each in prepared if isinstance(each, Order)]
@@ -73,11 +87,11 @@ def prepare(
     return [each for each in prepared if isinstance(each, Unready) or id(each) in wanted]
 
 
-def _attempt(request: Request, resolver: Resolver, make: Callable[[], Iterable[Prepared]]) -> list[Prepared]:
+def _attempt(request: Request, around: Surroundings, make: Callable[[], Iterable[Prepared]]) -> list[Prepared]:
     try:
         return list(make())
     except _ONE_REQUEST as ex:
-        return [Unready(request, ex, Surroundings(resolver.suffix))]
+        return [Unready(request, ex, around)]
 
 
 def _repository_of(order: Order) -> str:
@@ -137,5 +151,6 @@ def _warn_of_doubled_names(target: Endpoint, images: Images) -> None:
 
 
 def _surroundings(resolver: Resolver, target: Endpoint, source: Endpoint, request: Request) -> Surroundings:
+    identity = str(request.login.identity or "")
     unread = tuple(each.host for each in (target, source) if each.facts.is_acr and not each.azure)
-    return Surroundings(resolver.suffix, unread, resolver.directory.current_subscription, bool(request.login))
+    return Surroundings(resolver.suffix, unread, resolver.directory.current_subscription, bool(request.login), identity)

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,31 +23,53 @@ HIDDEN = "*****"
 
 
 @contextmanager
-def hidden_in_logs(*secrets: str | None) -> Iterator[None]:
-    """Replace the secrets in all that is logged, by whichever logger, until the context is left."""
+def hidden_in_logs(*secrets: str | None) -> Iterator[Callable[[str], None]]:
+    """Replace the secrets in all that is logged, by whichever logger, until the context is left.
+
+    What it yields takes further secrets, as they become known; it may be called from any thread.
+    """
     forms = sorted({form for secret in secrets if secret for form in _forms_of(secret)}, key=len, reverse=True)
-    if not forms:
-        yield
-        return
+    adding = threading.Lock()
     make_record = logging.getLogRecordFactory()
 
     def make_harmless(*args: Any, **options: Any) -> logging.LogRecord:
         record = make_record(*args, **options)
-        try:
-            text = record.getMessage()
-        except (TypeError, ValueError):
-            return record  # arguments that do not fit: logging itself will say so
-        if any(form in text for form in forms):
-            for form in forms:
-                text = text.replace(form, HIDDEN)
-            record.msg, record.args = text, None
+        if forms:
+            _clean(record, forms)
         return record
+
+    def hide(another: str) -> None:
+        nonlocal forms
+        with adding:
+            if another and another not in forms:
+                forms = sorted({*forms, *_forms_of(another)}, key=len, reverse=True)
 
     logging.setLogRecordFactory(make_harmless)
     try:
-        yield
+        yield hide
     finally:
         logging.setLogRecordFactory(make_record)
+
+
+def _clean(record: logging.LogRecord, forms: Iterable[str]) -> None:
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):
+        return  # arguments that do not fit: logging itself will say so
+    harmless = _without(text, forms)
+    if harmless != text:
+        record.msg, record.args = harmless, None
+    if record.exc_info and record.exc_info[0]:
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        harmless = _without(text, forms)
+        if harmless != text:
+            record.exc_text = harmless  # formatters make their own of ``exc_info`` only where there is none
+
+
+def _without(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
+        text = text.replace(form, HIDDEN)
+    return text
 
 
 def _forms_of(secret: str) -> set[str]:

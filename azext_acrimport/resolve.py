@@ -191,7 +191,7 @@ def _in_azure(azure: AzureRegistry, *, named_by_registry: bool, has_credentials:
     if has_credentials:
         logger.warning(
             "The service reaches source %s by its resource ID only, which takes no credentials: "
-            "--username and --password count only should the image be copied from here.",
+            "those that are given count only should the image be copied from here.",
             azure.name,
         )
     return Endpoint(azure.login_server, azure, replace(facts, by_resource_id=True), azure.id.text)

@@ -23,6 +23,7 @@ from azext_acrimport._verbose import log_event
 from azext_acrimport.connections import Connections
 from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.local import copy_from_here, root_of
 from azext_acrimport.oci.digest import is_digest
@@ -133,7 +134,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             return
         except ImportRefused as ex:
             self._refused(order, ex)
-        except (AzureError, CLIError, CopyError) as ex:
+        except (AzureError, CLIError, CopyError, IdentityFailure) as ex:
             self._end(order, _as_planned(order), Status.FAILED, failure=ex)
 
     def _import_all(self, order: Order) -> None:

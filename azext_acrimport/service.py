@@ -30,14 +30,22 @@ ClientFor = Callable[[str], Any]
 class Service:
     """The operation importImage for the orders of one command.
 
-    ``client_for`` gives the SDK's operations on registries of a subscription. ``patient``: a throttled import is tried
+    ``client_for`` gives the SDK's operations on registries of a subscription; ``password_of`` what the service is to
+    show an order's source, on any thread. ``patient``: a throttled import is tried
     again after a wait; else the refusal is the answer at once.
     """
 
     def __init__(
-        self, client_for: ClientFor, *, no_wait: bool = False, patient: bool = False, clock: Clock | None = None
+        self,
+        client_for: ClientFor,
+        password_of: Callable[[Order], str | None],
+        *,
+        no_wait: bool = False,
+        patient: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._client_for = client_for
+        self._password_of = password_of
         self._clients: dict[str, Any] = {}
         self._no_wait = no_wait
         self._policy = PATIENCE if patient else RetryPolicy(retries=0)
@@ -63,13 +71,12 @@ class Service:
         azure = order.target.azure
         if azure is None:
             raise ValueError("the service route needs a target that Azure Resource Manager shows")
-        login = order.request.login
         body = import_body(
             images,
             resource_id=order.source.resource_id,
             host=order.source.host,
-            username=login.username,
-            password=login.password,
+            username=order.request.login.username,
+            password=self._password_of(order),
         )
         client, tries = self._clients[azure.id.subscription], 0
         while True:

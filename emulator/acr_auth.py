@@ -92,8 +92,10 @@ class AcrTokens:
         claims = self._entra_claims(form.get("access_token", ""))
         if form.get("tenant") and form["tenant"] != claims["tid"]:
             raise Refused(message="the tenant does not match that of the access token")
-        caller = Caller("principal", claims["appid"])
-        return Response.json(200, {"refresh_token": self.refresh_token(caller)})
+        holder = self.directory.holder(claims)
+        if holder is None:
+            raise Refused()
+        return Response.json(200, {"refresh_token": self.refresh_token(Caller("principal", holder.client_id))})
 
     def token(self, request: Request) -> Response:
         """``/oauth2/token``: an access token for what the caller may do of the scopes asked for."""

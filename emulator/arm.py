@@ -107,7 +107,7 @@ class ArmApp:
         except TokenError as ex:
             code = "ExpiredAuthenticationToken" if ex.expired else "InvalidAuthenticationToken"
             raise ArmError(401, code, f"The access token is invalid: {ex.reason}.") from ex
-        principal = self.directory.principal(str(claims.get("appid")))
+        principal = self.directory.holder(claims)
         if principal is None or str(claims["aud"]).rstrip("/") not in ARM_AUDIENCES:
             text = f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
             raise ArmError(401, "InvalidAuthenticationTokenAudience", text)

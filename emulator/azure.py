@@ -11,11 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from emulator import entra
+from emulator import devops, entra, managed_identity
 from emulator.acr import AcrApp
 from emulator.acr_auth import AcrTokens
 from emulator.arm import ArmApp
 from emulator.arm_bodies import HOST as ARM_HOST
+from emulator.assertions import Assertions
 from emulator.behaviour import Behaviour
 from emulator.http import App, LogEntry, Request, Response, Server
 from emulator.identity import Directory, Principal, Subscription, Tenant
@@ -43,6 +44,8 @@ class Emulator:
     ``directory`` says who may do what; ``imports`` holds the switches of the import service; ``server`` the faults and
     the log of requests; ``clock`` the time that tokens are measured by; ``tokens`` the token endpoints by registry.
     ``hub``, ``mcr``, ``github`` and ``private`` are registries outside Azure, filled but for ``github``.
+    ``assertions`` says what applications may sign in with beside their secrets; ``pipeline`` is a job of Azure DevOps,
+    ``machine`` a virtual machine, ``cloud_shell`` a session of Cloud Shell.
     """
 
     def __init__(self, directory: Path | None = None, *, inside_port: int = 0, outside_port: int = 0) -> None:
@@ -52,7 +55,11 @@ class Emulator:
         self.registries: list[AzureRegistry] = []
         self.tokens: dict[str, AcrTokens] = {}
         self._signer = Signer(self.clock)
-        self.entra = entra.EntraApp(self.directory, self._signer)
+        self.assertions = Assertions(self.clock)
+        self.entra = entra.EntraApp(self.directory, self._signer, self.assertions)
+        self.pipeline = devops.PipelineApp(self.assertions)
+        self.machine = managed_identity.MachineApp(self.entra)
+        self.cloud_shell = managed_identity.CloudShellApp(self.entra)
         self.imports = ImportService(self.directory, self.registries, self._app_for_service)
         self.arm = ArmApp(self.directory, self._signer, self.registries, self.imports, self._create)
         self._fill_directory()
@@ -65,6 +72,10 @@ class Emulator:
         for host in entra.ALIASES:
             self.server.add_host(host, self.entra)
         self.server.add_host(ARM_HOST, self.arm)
+        self.server.add_host(devops.HOST, self.pipeline)
+        # Plain http, for whoever sends it through a proxy too: the real ones are reached without.
+        self.server.add_host(managed_identity.IMDS_HOST, self.machine)
+        self.server.add_host(managed_identity.CLOUD_SHELL_HOST, self.cloud_shell)
 
     @classmethod
     def start(cls, directory: Path | None = None, *, inside_port: int = 0, outside_port: int = 0) -> Emulator:
@@ -149,6 +160,15 @@ class Emulator:
             self.directory.grant(principal, role, scope)
         return principal
 
+    def add_user(self, name: str, roles: dict[str, str], *, guest_in: Tenant | None = None) -> Principal:
+        """Add a user of the home tenant with these roles, by scope; other tenants know it as their guest."""
+        user = self.directory.add_user(name, self.home)
+        for scope, role in roles.items():
+            self.directory.grant(user, role, scope)
+        if guest_in:
+            self.directory.invite(user, guest_in)
+        return user
+
     def access_token(self, principal: Principal, audience: str = "https://containerregistry.azure.net") -> str:
         """Return an Entra access token of a principal, as ``az account get-access-token`` would print it."""
         return self.entra.access_token(principal, audience)
@@ -180,6 +200,8 @@ class Emulator:
     def login_arguments(self, principal: str = "owner") -> list[str]:
         """Return the arguments of ``az`` that sign a principal in."""
         who = self.principals[principal]
+        if who.username:
+            return ["login", "-u", who.username, "-p", who.secret, "--tenant", who.tenant_id]
         return ["login", "--service-principal", "-u", who.client_id, "-p", who.secret, "--tenant", who.tenant_id]
 
     def _fill_directory(self) -> None:

@@ -2,14 +2,16 @@
 # Copyright (c) Microsoft Corporation. All rights reserved.
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
-"""Who is there, and who may do what: tenants, subscriptions, service principals and their role assignments."""
+"""Who is there, and who may do what: tenants, subscriptions, service principals, users and their role assignments."""
 
 from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 _NAMESPACE = uuid.UUID("6d6f6f6e-0000-4000-8000-000000000000")
 
@@ -50,12 +52,16 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Principal:
-    """A service principal; ``client_id`` is its application's, ``object_id`` its own."""
+    """A service principal; ``client_id`` is its application's, ``object_id`` its own.
+
+    With a ``username`` it is a user, whose secret is the password; its client ID stands for it in role assignments.
+    """
 
     name: str
     client_id: str
     secret: str = field(repr=False)
     tenant_id: str = ""
+    username: str = ""
 
     @property
     def object_id(self) -> str:
@@ -98,6 +104,7 @@ class Directory:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     principals: dict[str, Principal] = field(default_factory=dict)
     _grants: list[Grant] = field(default_factory=list)
+    _guests: set[tuple[str, str]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tenant(self, name: str) -> Tenant | None:
@@ -121,8 +128,29 @@ class Directory:
         self.principals[name] = Principal(name, client_id, secret or f"{name}~{stable_id(name)[:12]}", tenant.id)
         return self.principals[name]
 
+    def add_user(self, name: str, tenant: Tenant) -> Principal:
+        client_id = stable_id(f"user {name}")
+        secret = f"{name}~{stable_id(client_id)[:12]}"
+        self.principals[name] = Principal(name, client_id, secret, tenant.id, f"{name}@{tenant.domain}")
+        return self.principals[name]
+
+    def invite(self, principal: Principal, tenant: Tenant) -> None:
+        """Let another tenant know a user, as its guest, or an application, by its consent."""
+        self._guests.add((principal.client_id, tenant.id))
+
+    def belongs(self, principal: Principal, tenant: Tenant) -> bool:
+        """Whether the tenant gives the principal tokens."""
+        return principal.tenant_id == tenant.id or (principal.client_id, tenant.id) in self._guests
+
     def principal(self, client_id: str) -> Principal | None:
         return next((p for p in self.principals.values() if p.client_id == client_id.lower()), None)
+
+    def user(self, username: str) -> Principal | None:
+        return next((p for p in self.principals.values() if p.username and p.username == username.lower()), None)
+
+    def holder(self, claims: Mapping[str, Any]) -> Principal | None:
+        """Return whom an access token was given to."""
+        return next((p for p in self.principals.values() if p.object_id == claims.get("oid")), None)
 
     def grant(self, principal: Principal, role: str, scope: str) -> None:
         """Assign a role of ROLES at a scope, which is an ARM resource ID or a prefix of one."""

@@ -21,8 +21,10 @@ from tests.support.az import TIMEOUT_SECONDS, Completed
 class Running:
     """One command of az on its way, in a process group of its own."""
 
-    def __init__(self, az: SignedInAz, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        prepared = az._az(az.config("owner"), "inside", env or {})
+    def __init__(
+        self, az: SignedInAz, *arguments: str, env: Mapping[str, str] | None = None, principal: str = "owner"
+    ) -> None:
+        prepared = az._az(az.config(principal), "inside", env or {})
         self._command = shlex.join(["az", *arguments])
         self._may_trace = "--debug" in arguments
         self.process = subprocess.Popen(
@@ -54,9 +56,11 @@ class Running:
 
 
 @contextmanager
-def started(az: SignedInAz, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+def started(
+    az: SignedInAz, *arguments: str, env: Mapping[str, str] | None = None, principal: str = "owner"
+) -> Iterator[Running]:
     """Run az for the time of a test and no longer."""
-    running = Running(az, *arguments, env=env)
+    running = Running(az, *arguments, env=env, principal=principal)
     try:
         yield running
     finally:

@@ -76,7 +76,9 @@ def test_a_token_names_audience_tenant_and_application(
         ({"client_id": "00000000-0000-0000-0000-000000000001"}, 400, "AADSTS700016"),
         ({"tenant": "fabrikam.onmicrosoft.example"}, 400, "AADSTS700016"),
         ({"scope": "https://vault.azure.net/.default"}, 400, "AADSTS500011"),
-        ({"grant_type": "password"}, 400, "AADSTS70003"),
+        ({"grant_type": "device_code"}, 400, "AADSTS70003"),
+        ({"grant_type": "password", "username": "nobody@contoso.onmicrosoft.example"}, 400, "AADSTS50126"),
+        ({"grant_type": "refresh_token", "refresh_token": "a.b.c"}, 400, "AADSTS70000"),
     ],
 )
 def test_a_wrong_login_is_refused(client: Client, changes: dict[str, str], status: int, code: str) -> None:

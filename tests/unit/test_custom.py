@@ -21,7 +21,7 @@ from azext_acrimport.credentials import signed_in_identity
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.orders import Login, Order
 from azext_acrimport.plan import NetworkSettings
-from azext_acrimport.registry.credentials import EntraIdentity, Password
+from azext_acrimport.registry.credentials import EntraIdentity, EntraToken, Password
 from azext_acrimport.resolve import Endpoint
 from azext_acrimport.transfer.result import CopyResult, Count
 
@@ -60,6 +60,7 @@ class World:
         self.no_waits: list[bool] = []
         self.copies: list[Order] = []
         self.said: list[str] = []
+        self.identities: list[EntraIdentity | None] = []
         self.saved: Password | None = None
         suffixes = SimpleNamespace(acr_login_server_endpoint=".azurecr.io")
         endpoints = SimpleNamespace(active_directory_resource_id="https://management.core.windows.net/")
@@ -84,6 +85,7 @@ class World:
             raise self.refusal
 
     def root(self, order: Order, connections: Connections) -> Order:
+        self.identities.append(connections.sign_in(order))
         return order
 
     def copy(self, roots: list[Order], *_: Any, **__: Any) -> list[CopyResult]:
@@ -155,6 +157,37 @@ def test_a_refusal_that_a_copy_cures_leads_to_the_copy_with_one_warning(world: W
     assert result["reason"] == "target prodreg: the signed-in identity has no right to importImage"
     assert len(world.said) == 2
     assert world.said[1].startswith("The service could not import it, copying from here instead: target prodreg")
+
+
+@pytest.mark.parametrize("source", ["srcreg.azurecr.io/app:v1", "elsewhere.azurecr.io/app:v1"])
+def test_a_source_identity_is_a_token_for_the_service_and_itself_for_a_copy(
+    world: World, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    identity = EntraIdentity(lambda audience: EntraToken("token", "tenant"))
+    monkeypatch.setattr(connections, "sign_in", lambda cli_ctx, wanted, source, hide: identity)
+
+    world(source, via="service", source_identity="managed")
+    world(source, via="local", source_identity="managed")
+
+    (body,), (copied,) = world.bodies, world.copies
+    assert body["source"]["registryUri"] == source.partition("/")[0]
+    assert body["source"]["credentials"] == {"password": "token"}
+    assert copied.request.login.identity
+    assert world.identities == [identity]
+
+
+def test_the_answer_to_a_source_identity_without_rights_is_the_right_that_it_needs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = EntraIdentity(lambda audience: EntraToken("token", "tenant"))
+    monkeypatch.setattr(connections, "sign_in", lambda cli_ctx, wanted, source, hide: identity)
+    world.refusal = UNAUTHORIZED
+
+    with pytest.raises(azclierror.UnauthorizedError) as caught:
+        world("srcreg.azurecr.io/app:v1", source_identity="cli:fabrikam.com")
+
+    assert "--source-identity cli:fabrikam.com needs AcrPull on srcreg" in caught.value.recommendations[0]
+    assert world.copies == []
 
 
 def test_with_via_service_its_refusal_is_the_answer(world: World) -> None:

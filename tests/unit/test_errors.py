@@ -30,6 +30,7 @@ from azext_acrimport.resolve import RegistryMissing
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, ReferrerTagExists, Side, TagExists
 
 AROUND = Surroundings(".azurecr.io", (), "sub-1")
+AS_MANAGED = Surroundings(".azurecr.io", (), "", credentials_given=True, identity="managed")
 ACR, HUB = "prodreg.azurecr.io", "docker.io"
 FIREWALL = "client with IP '20.1.2.3' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
 
@@ -99,6 +100,8 @@ def test_no_word_of_a_registry_becomes_part_of_a_command() -> None:
         (Side.SOURCE, HUB, AROUND, "docker login docker.io"),
         (Side.SOURCE, ACR, Surroundings(".azurecr.io", (), "", credentials_given=True), "Check the source's cred"),
         (Side.TARGET, ACR, Surroundings(".azurecr.io", (), "", credentials_given=True), "AcrPush on prodreg"),
+        (Side.SOURCE, ACR, AS_MANAGED, "The identity of --source-identity managed needs AcrPull on prodreg"),
+        (Side.TARGET, ACR, AS_MANAGED, "The signed-in identity (az account show) needs AcrPush on prodreg"),
     ],
 )
 @pytest.mark.parametrize("status", [401, 403])

@@ -55,6 +55,7 @@ OPTIONS = {
     "source_registry": {"--registry", "-r"},
     "source_registry_username": {"--username", "-u"},
     "source_registry_password": {"--password", "-p"},
+    "source_identity": {"--source-identity"},
     "target_tags": {"--image", "-t"},
     "repository": {"--repository"},
     "force": {"--force"},
@@ -116,8 +117,10 @@ def test_the_check_takes_what_names_the_registries_as_the_import_does(arguments:
     assert not found["source_image"].type.settings.get("validator")
 
 
-def namespace(username: str | None, password: str | None) -> Any:
-    return SimpleNamespace(source_registry_username=username, source_registry_password=password)
+def namespace(username: str | None, password: str | None, identity: str | None = None) -> Any:
+    return SimpleNamespace(
+        source_registry_username=username, source_registry_password=password, source_identity=identity
+    )
 
 
 def test_a_user_needs_a_password() -> None:
@@ -163,6 +166,22 @@ def test_a_user_in_the_environment_needs_a_password_too(monkeypatch: pytest.Monk
 
     with pytest.raises(RequiredArgumentMissingError, match="ACRX_SOURCE_USERNAME is set without --password"):
         validate_source_credentials(namespace(None, None))
+
+
+@pytest.mark.parametrize(("username", "password"), [("me", "secret"), ("me", None), (None, "token")])
+def test_an_identity_takes_neither_a_user_nor_a_password(username: str | None, password: str | None) -> None:
+    with pytest.raises(MutuallyExclusiveArgumentError, match="--source-identity"):
+        validate_source_credentials(namespace(username, password, "workload"))
+
+
+def test_an_identity_counts_more_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACRX_SOURCE_USERNAME", "me")
+    monkeypatch.setenv("ACRX_SOURCE_PASSWORD", "secret")
+    arguments = namespace(None, None, "workload")
+
+    validate_source_credentials(arguments)
+
+    assert (arguments.source_registry_username, arguments.source_registry_password) == (None, None)
 
 
 @pytest.mark.parametrize(

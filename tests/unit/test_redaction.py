@@ -46,6 +46,17 @@ def test_every_form_of_it_is_hidden(caplog: pytest.LogCaptureFixture, logged: ob
     assert "ss" not in told(caplog)
 
 
+def test_an_exception_that_is_logged_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    with hidden_in_logs(SECRET):
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            logger.exception("failed")
+
+    assert "ValueError" in caplog.text
+    assert SECRET not in caplog.text
+
+
 def test_quotes_are_no_way_around(caplog: pytest.LogCaptureFixture) -> None:
     with hidden_in_logs("it's"):
         logger.debug("%s", json.dumps({"key": "it's"}).encode())
@@ -78,11 +89,23 @@ def test_what_holds_no_secret_stays_as_it_is(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-def test_without_a_secret_nothing_is_changed(secret: str | None) -> None:
-    before = logging.getLogRecordFactory()
+def test_without_a_secret_nothing_is_changed(caplog: pytest.LogCaptureFixture, secret: str | None) -> None:
+    with hidden_in_logs(secret) as hide:
+        hide("")
+        logger.debug("%s of %d", "one", 2)
 
-    with hidden_in_logs(secret):
-        assert logging.getLogRecordFactory() is before
+    (record,) = caplog.records
+    assert (record.msg, record.args) == ("%s of %d", ("one", 2))
+
+
+@pytest.mark.parametrize("first", [None, "another"])
+def test_a_secret_that_becomes_known_later(caplog: pytest.LogCaptureFixture, first: str | None) -> None:
+    with hidden_in_logs(first) as hide:
+        hide(SECRET)
+        logger.debug("%s and %s", BODY, first)
+
+    assert "ss" not in told(caplog)
+    assert "another" not in told(caplog)
 
 
 def test_everything_is_as_before_afterwards(caplog: pytest.LogCaptureFixture) -> None:
