@@ -114,6 +114,24 @@ def test_referrers_of_one_type(world: World, az: SignedInAz, via: str) -> None:
     assert copied.tags == {"v1": IMAGE.digest, signing.cosign_tag(IMAGE): COSIGN.digest}
 
 
+@pytest.mark.parametrize("via", ["service", "local"])
+def test_a_target_with_a_key_of_its_own_gets_a_list_of_referrers(world: World, az: SignedInAz, via: str) -> None:
+    origin, target = world.registry(), world.registry()
+    target.encrypt()
+    held = origin.store.repository("app")
+    IMAGE.put(held, "v1")
+    SIGNATURE.put(held)
+
+    arguments = ("--name", target.name, "--source", f"{origin.login_server}/app:v1", "--via", via, "--referrers")
+    az("acrx", "import", *arguments)
+
+    copied = target.store.get("app")
+    assert copied is not None
+    listed = copied.manifest(IMAGE.digest.replace(":", "-"))
+    assert listed is not None
+    assert SIGNATURE.digest.encode() in listed.content
+
+
 @pytest.mark.parametrize("kind", ["oci", "oci-archive"])
 def test_a_layout_on_this_machine(world: World, az: SignedInAz, tmp_path: Path, kind: str) -> None:
     target = world.registry()
