@@ -17,6 +17,7 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.oci.reference import split_image
 from azext_acrimport.orders import Order
+from azext_acrimport.plan import Obstacle, RouteRefused
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.fallback import FallbackLists
@@ -28,10 +29,18 @@ def pinned(order: Order, connections: Connections) -> Order:
     """The order for the one digest that its tag and platform mean now.
 
     :raises CopyError: the source does not tell this machine, or has no such image.
+    :raises RouteRefused: several images are for the platform, and the service makes no index of them.
     """
     source, identifier = connections.source(order), order.identifier
     if order.request.platforms:
-        digest: str | None = choose(source, identifier, order.request.platforms).digest
+        choice = choose(source, identifier, order.request.platforms)
+        if choice.is_new:
+            named = ", ".join(map(str, order.request.platforms))
+            reason = (
+                f"source {order.source_name}: several images are for {named}, and the service makes no index of them"
+            )
+            raise RouteRefused(Obstacle.LOCAL_OPTION, reason)
+        digest: str | None = choice.digest
     elif is_digest(identifier):
         return order
     else:
