@@ -12,28 +12,67 @@ from collections import OrderedDict
 from typing import Any
 
 _DETAIL_WIDTH = 90
+_WHY_WIDTH = 60
 
 
-def import_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
-    """A row for each name that the image has in the target."""
+def import_table(result: Any) -> list[OrderedDict[str, Any]]:
+    """A row for each name that an image has, or would have, in the target."""
+    results = result if isinstance(result, list) else [result]
+    return [row for each in results for row in (_plan_rows(each) if "tags" in each else _rows(each))]
+
+
+def _rows(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
     names = result["images"] + [f"{name} (untagged)" for name in result["repositories"]]
-    return [_row(result, name) for name in names]
+    return [_row(result, name) for name in names or [""]]
 
 
 def _row(result: dict[str, Any], name: str) -> OrderedDict[str, Any]:
-    digest = (result["digest"] or "").partition(":")[2]
-    route = f"{result['route']} (fallback)" if result["fallback"] else result["route"]
+    route = f"{result['route']} (fallback)" if result["fallback"] else result["route"] or ""
     return OrderedDict(
         [
+            ("Status", result["status"]),
             ("Registry", result["registry"]),
             ("Image", name),
             ("Source", result["source"]),
-            ("Digest", digest[:12]),
+            ("Digest", _short(result["digest"])),
             ("Route", route),
             ("BytesCopied", "" if result["bytesCopied"] is None else result["bytesCopied"]),
             ("Seconds", result["seconds"]),
         ]
     )
+
+
+def _plan_rows(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
+    """The rows of a dry run: what would become of each name, with the reason for the route below the first."""
+    changes = {tag["name"]: tag["change"] for tag in result["tags"]}
+    names = result["images"] + [f"{name} (untagged)" for name in result["repositories"]]
+    rows = [_plan_row(result, name, changes.get(name, "")) for name in names or [""]]
+    why = result["error"]["message"] if result["error"] else result["reason"]
+    rows[0]["Why"] = "\n".join(textwrap.wrap(why, _WHY_WIDTH, break_long_words=False, break_on_hyphens=False))
+    return rows
+
+
+def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str, Any]:
+    manifests, blobs = result["manifests"]["toCopy"], result["blobs"]["toCopy"]
+    return OrderedDict(
+        [
+            ("Status", result["status"]),
+            ("Route", result["route"] or ""),
+            ("Registry", result["registry"]),
+            ("Image", name),
+            ("Tag", change),
+            ("Source", result["source"]),
+            ("Digest", _short(result["digest"])),
+            ("Manifests", "" if manifests is None else manifests),
+            ("Blobs", "" if blobs is None else blobs),
+            ("BytesToMove", "" if result["bytesToMove"] is None else result["bytesToMove"]),
+            ("Why", ""),
+        ]
+    )
+
+
+def _short(digest: str | None) -> str:
+    return (digest or "").partition(":")[2][:12]
 
 
 def check_table(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:

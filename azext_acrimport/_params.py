@@ -48,6 +48,12 @@ def load_arguments(self: Any, _: Any) -> None:
         )
         c.argument("force", action="store_true", help="Overwrite existing tags.")
         c.argument(
+            "dry_run",
+            action="store_true",
+            help="Show what would be done: the route and why, what is there already, and what is to move. Nothing is "
+            "changed anywhere.",
+        )
+        c.argument(
             "return_at_once",  # the core keeps the name no_wait for commands that never have a result with it
             options_list=["--no-wait"],
             action="store_true",

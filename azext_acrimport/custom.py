@@ -19,6 +19,7 @@ from azext_acrimport._exit import exit_after_output
 from azext_acrimport._pipelines import NOTICE
 from azext_acrimport.arm import open_directory
 from azext_acrimport.connections import Connections
+from azext_acrimport.dryrun import forecast
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.gather import requests_of
 from azext_acrimport.lists.shard import Shard
@@ -51,6 +52,7 @@ def import_image(
     from_file: str | None = None,
     shard: str | None = None,
     fail_fast: bool = False,
+    dry_run: bool = False,
     all_tags: bool = False,
     tag_patterns: list[str] | None = None,
     exclude_tags: list[str] | None = None,
@@ -99,10 +101,12 @@ def import_image(
         ):
             prepared = prepare(requests, Resolver(open_directory(cmd.cli_ctx), suffix), connections, part)
             command = _Command(cmd.cli_ctx, connections, effort, no_wait=return_at_once, fail_fast=fail_fast)
-            if is_many:
-                return command.import_many(prepared)
-            around[0] = prepared[0].around
-            return command.import_one(prepared[0])
+            if not is_many:
+                around[0] = prepared[0].around
+            if dry_run:
+                found = command.forecast(prepared, is_many=is_many)
+                return found if is_many else found[0]
+            return command.import_many(prepared) if is_many else command.import_one(prepared[0])
 
 
 class _Command:
@@ -131,6 +135,16 @@ class _Command:
             )
             return None  # a result would say that the image is there; as of `az acr import`, there is none yet
         return outcome_of(ended).as_dict()
+
+    def forecast(self, prepared: Sequence[Prepared], *, is_many: bool) -> list[dict[str, Any]]:
+        """Say what would be done for each, and do none of it."""
+        if not is_many and isinstance(prepared[0], Unready):
+            raise prepared[0].failure
+        orders = [each for each in prepared if isinstance(each, Order)]
+        found = {id(each.order): each.as_dict() for each in forecast(orders, self._connections, self._effort)}
+        return [
+            outcome_of_unready(each).as_dict() if isinstance(each, Unready) else found[id(each)] for each in prepared
+        ]
 
     def import_many(self, prepared: Sequence[Prepared]) -> list[dict[str, Any]]:
         """Import what can be imported, and tell of each how it ended; the exit code says whether any failed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
 from azext_acrimport.layout.errors import Fault, LayoutError
@@ -35,6 +36,10 @@ class Shown:
     kind: str
     message: str
     advice: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as it stands in a result."""
+        return {"message": self.message, "advice": list(self.advice)}
 
 
 @dataclass(frozen=True)

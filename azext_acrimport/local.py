@@ -19,6 +19,7 @@ from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy_all
 from azext_acrimport.transfer.errors import CopyCancelled
 from azext_acrimport.transfer.events import Observer
+from azext_acrimport.transfer.preview import Preview, preview
 from azext_acrimport.transfer.result import CopyResult
 
 _FAREWELL_SECONDS = 0.7
@@ -54,6 +55,16 @@ def copy_from_here(
     settings = CopySettings(max_connections=effort.max_connections) if effort.max_connections else None
     with _stopped_by_signals(), _time_limit(effort.timeout_seconds, connections.clock, connections.transport):
         return copy_all(roots, settings=settings, observe=observe, halted=halted)
+
+
+def preview_from_here(roots: Sequence[Root], connections: Connections, effort: Effort) -> list[Preview | Exception]:
+    """See what such copies would do, and change nothing anywhere; return why that cannot be told where it cannot.
+
+    :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end.
+    """
+    settings = CopySettings(max_connections=effort.max_connections) if effort.max_connections else None
+    with _stopped_by_signals(), _time_limit(effort.timeout_seconds, connections.clock, connections.transport):
+        return preview(roots, settings=settings)
 
 
 @contextmanager

@@ -87,5 +87,5 @@ class Outcome:  # pylint: disable=too-many-instance-attributes
             "bytesCopied": copied.bytes_copied if copied else None,
             "seconds": round(self.seconds, 1),
             "line": self.line,
-            "error": {"message": self.error.message, "advice": list(self.error.advice)} if self.error else None,
+            "error": self.error.as_dict() if self.error else None,
         }

@@ -10,7 +10,7 @@ The service copies neither by itself, so the source is asked from here, and each
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from azext_acrimport.connections import Connections
@@ -19,6 +19,7 @@ from azext_acrimport.oci.reference import split_image
 from azext_acrimport.orders import Order
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.errors import Side, blamed_on
+from azext_acrimport.transfer.fallback import FallbackLists
 from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.referrers import discover
 
@@ -54,6 +55,24 @@ def referring(order: Order, connections: Connections) -> Iterator[Images]:
         tags = tuple(f"{repository}:{tag}" for repository in repositories for tag in referrer.tags)
         untagged = () if tags else repositories
         yield replace(_at(order, referrer.digest), tags=tags, untagged=untagged)
+
+
+def list_referrers(order: Order, connections: Connections, digests: Sequence[str]) -> None:
+    """Keep the list of referrers that were imported, where the target does not list them by itself.
+
+    That is a registry with a customer-managed key:
+    https://learn.microsoft.com/azure/container-registry/container-registry-manage-artifact
+
+    :raises CopyError: the target is not to be reached from here, or does not take the list.
+    """
+    if not (order.target.azure and order.target.azure.has_own_key):
+        return
+    source, to = connections.source(order), connections.target(order.target)
+    with blamed_on(Side.SOURCE, source):
+        manifests = [source.manifest(digest) for digest in digests]
+    lists = FallbackLists()
+    for name in order.images.targets:
+        lists.note(to.repository(name).to_push(), manifests)
 
 
 def _at(order: Order, digest: str) -> Images:

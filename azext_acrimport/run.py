@@ -29,7 +29,7 @@ from azext_acrimport.local import copy_from_here, root_of
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status, Taken
-from azext_acrimport.pinned import pinned, referring
+from azext_acrimport.pinned import list_referrers, pinned, referring
 from azext_acrimport.plan import Route
 from azext_acrimport.refusals import Kind
 from azext_acrimport.registry.errors import Cancelled
@@ -139,15 +139,17 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     def _import_all(self, order: Order) -> None:
         """Import an image with what refers to it, as far as that is not there yet."""
-        request, referrers = order.request, 0
+        request, referrers = order.request, list[str]()
         is_pinned = bool(request.platforms) or request.referrers is not None
         exact = pinned(order, self._connections) if is_pinned else order
         wrote = self._import_missing(order, exact.images)
         for images in referring(exact, self._connections):
             wrote = self._import_missing(order, images) or wrote
-            referrers += 1
+            referrers.append(images.source.partition("@")[2])
+        if referrers and not self._no_wait:
+            list_referrers(order, self._connections, referrers)
         status = Status.STARTED if self._no_wait else Status.IMPORTED if wrote else Status.EXISTING
-        found = referrers if request.referrers is not None else None
+        found = len(referrers) if request.referrers is not None else None
         self._end(order, _as_planned(order), status, digest=known_digest(exact), referrers=found)
 
     def _import_missing(self, order: Order, images: Images) -> bool:

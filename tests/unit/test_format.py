@@ -79,6 +79,7 @@ def test_the_table_has_a_row_for_each_name() -> None:
 
     assert [row["Image"] for row in rows] == ["copy:v1", "bare (untagged)"]
     assert dict(rows[0]) == {
+        "Status": "imported",
         "Registry": "prodreg",
         "Image": "copy:v1",
         "Source": "docker.io/app:v1",

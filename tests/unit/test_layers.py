@@ -75,7 +75,7 @@ AZURE_SIDE = {
     "existing.py": {"connections", "oci", "orders", "registry", "request"},
     "fallback.py": {"credentials", "importing", "oci", "orders", "refusals"},
     "service.py": {"importing", "orders", "refusals", "registry", "request"},
-    "local.py": {"connections", "oci", "orders", "registry", "transfer"},
+    "local.py": {"connections", "orders", "registry", "transfer"},
     "_validators.py": {"plan", "request"},
     "commands.py": {"_format"},
     "_completers.py": {"arm", "credentials", "hosts", "connections", "registry"},

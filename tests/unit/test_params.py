@@ -68,6 +68,7 @@ OPTIONS = {
     "from_file": {"--from-file"},
     "shard": {"--shard"},
     "fail_fast": {"--fail-fast"},
+    "dry_run": {"--dry-run"},
     "all_tags": {"--all-tags"},
     "tag_patterns": {"--tags"},
     "exclude_tags": {"--exclude-tags"},
