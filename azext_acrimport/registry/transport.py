@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.connection import Connection, HttpViolation, Response
 from azext_acrimport.registry.dial import Dialer, TransportSettings, failure, is_certificate_refused
-from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryFailure
+from azext_acrimport.registry.errors import ConnectionFailed, Reason
 
 __all__ = ["Exchange", "Transport", "TransportSettings", "failure", "is_certificate_refused"]
 
@@ -75,34 +76,19 @@ class Transport:
                 began = time.monotonic()
                 exchange.send(method, target, headers, body)
                 response = exchange.receive()
-                taken = time.monotonic() - began
-                self._round_trips[origin] = min(taken, self._round_trips.get(origin, taken))
+                exchange.note_round_trip(time.monotonic() - began)
                 return response
             except ConnectionFailed as ex:
                 if not exchange.was_stale(ex):
                     raise
 
-    def pipeline(
-        self, host: str, origin: Origin, method: str, targets: Sequence[str], headers: Mapping[str, str]
-    ) -> list[Response]:
-        """Send several requests at once over one connection; return the answers that came, in order.
-
-        They have no bodies (the method is HEAD). There may be fewer answers than requests: not every server takes
-        requests before it has answered the last one. Source: RFC 9112, section 9.3.2.
-        """
-        answers: list[Response] = []
-        try:
-            exchange = self.open(host, origin)
-            exchange.send_all(method, targets, headers)
-            while len(answers) < len(targets):
-                answers.append(exchange.receive(last=len(answers) == len(targets) - 1))
-        except RegistryFailure:
-            pass  # what is missing is asked for again, one by one
-        return answers
-
     def round_trip_seconds(self, origin: Origin) -> float:
         """How long a request takes at least, by the quickest one so far; 0 before the first."""
         return self._round_trips.get(origin, 0.0)
+
+    def note_round_trip(self, origin: Origin, seconds: float) -> None:
+        """A request was answered after so long."""
+        self._round_trips[origin] = min(seconds, self._round_trips.get(origin, seconds))
 
     def open(self, host: str, origin: Origin) -> Exchange:
         """Take a connection to the origin, for one request at a time.
@@ -148,7 +134,8 @@ class Transport:
 class Exchange:
     """One connection, taken for a request and its answer; the answer's end gives it back.
 
-    Use it instead of :meth:`Transport.request` to stream a request's body, or to send before reading.
+    Use it instead of :meth:`Transport.request` to stream a request's body, or to send before reading. Further requests
+    may be sent before the first is answered; then the end of the last answer gives it back.
     """
 
     def __init__(self, transport: Transport, host: str, origin: Origin, connection: Connection) -> None:
@@ -157,12 +144,12 @@ class Exchange:
         self._transport = transport
         self._host = host
         self._connection = connection
-        self._method = ""
+        self._methods: deque[str] = deque()  # of the requests that have not been answered
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview = b"") -> None:
         """Send the head, and with it the body or its first part."""
-        self._method = method
         fields = self._fields(headers)
+        self._methods.append(method)
         if "Content-Length" not in fields and (body or method in ("POST", "PUT", "PATCH")):
             fields["Content-Length"] = str(len(body))
         try:
@@ -172,8 +159,10 @@ class Exchange:
 
     def send_all(self, method: str, targets: Sequence[str], headers: Mapping[str, str]) -> None:
         """Send several requests without bodies, all at once."""
-        self._method = method
         fields = self._fields(headers)
+        self._methods.extend(method for _ in targets)
+        if method == "POST":
+            fields["Content-Length"] = "0"
         try:
             self._connection.write(b"".join(self._connection.head(method, target, fields) for target in targets))
         except OSError as ex:
@@ -199,13 +188,23 @@ class Exchange:
         """Whether the peer has answered, or gone, while the body is still being sent."""
         return self._connection.answered()
 
-    def receive(self, *, last: bool = True) -> Response:
-        """Read the head of the answer; the ``last`` one that is expected gives the connection back at its end."""
+    @property
+    def awaited(self) -> int:
+        """How many answers are still to come."""
+        return len(self._methods)
+
+    def receive(self) -> Response:
+        """Read the head of the next answer, whose predecessors have been read to their ends."""
+        method = self._methods.popleft()
         try:
-            return self._connection.receive(self._method, self._end if last else self._go_on)
+            return self._connection.receive(method, self._go_on if self._methods else self._end)
         except (OSError, HttpViolation) as ex:
             self.close()
             raise failure(self._host, self.origin, ex) from ex
+
+    def note_round_trip(self, seconds: float) -> None:
+        """A request was answered after so long."""
+        self._transport.note_round_trip(self.origin, seconds)
 
     def was_stale(self, ex: ConnectionFailed) -> bool:
         """Whether the failure only says that a kept-alive connection had been closed by the peer meanwhile."""
@@ -213,6 +212,7 @@ class Exchange:
 
     def close(self) -> None:
         """Drop the connection."""
+        self._methods.clear()
         self._end(self._connection, False)
 
     def _go_on(self, connection: Connection, keep: bool) -> None:

@@ -18,12 +18,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from functools import partial
+from typing import Union
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Registry, Repository
-from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.blob import Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
@@ -36,7 +36,8 @@ from azext_acrimport.transfer.events import (
     ignore,
 )
 from azext_acrimport.transfer.executor import Executor, Priority, Task
-from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
+from azext_acrimport.transfer.fetch import MOST_AT_ONCE, ManifestFetcher
+from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Node, Root, Tally, Target
 from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
@@ -45,6 +46,8 @@ from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
+About = Union[Tally, Node, Sequence[Tally], Sequence[ManifestNode]]
+"""What a task is about: what fails with it."""
 _FAREWELL_SECONDS, _LAST_SECONDS = 0.7, 0.2  # a run that is stopped has ended within a second
 
 
@@ -91,6 +94,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
+        self._fetcher = ManifestFetcher(self._survey, is_bulk=self._is_bulk)
         self._mover = BlobMover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
 
     def run(self) -> list[CopyResult | Exception]:
@@ -162,22 +166,24 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         """Fix the digest, compare with the targets, and want the image where it is not."""
         root = tally.root
         tally.digest = self._survey.source_digest(root.source, root.identifier)
+        manifest = self._survey.take_manifest(root.source, root.identifier)
         plans = [self._plan_target(tally, target) for target in root.targets]
         missing = [plan for plan in plans if plan is not None]
         if not missing:
-            self._finish_existing(tally)
+            self._finish_existing(tally, manifest)
             return
         with self._lock:
             nodes = [self._graph.add_root(tally, target, checks_target=checks) for target, checks in missing]
         for node in nodes:
             if node:
+                node.manifest = manifest
                 self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
 
-    def _finish_existing(self, tally: Tally) -> None:
+    def _finish_existing(self, tally: Tally, manifest: Manifest | None) -> None:
         """Everything is there already. Its type is asked for where there is but one image: nobody else looks at it."""
-        if not self._is_bulk:
-            repository = tally.root.targets[0].repository.to_push()
-            tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
+        if not manifest and not self._is_bulk:
+            manifest = self._fetch_existing(tally.root.targets[0].repository.to_push(), tally.digest)
+        tally.media_type = manifest.media_type if manifest else ""
         tally.manifests_existing += 1
         self._observe(ManifestFinished(tally.digest, copied=False))
 
@@ -203,23 +209,23 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
     # Descend
 
+    def _submit_children(self, nodes: list[ManifestNode]) -> None:
+        """Descend into manifests of one index, some together."""
+        for start in range(0, len(nodes), MOST_AT_ONCE):
+            some = nodes[start : start + MOST_AT_ONCE]
+            self._submit(Priority.GET_MANIFEST, some, partial(self._descend_together, some))
+
+    def _descend_together(self, nodes: list[ManifestNode]) -> None:
+        if len(nodes) > 1:
+            self._fetcher.fetch_at_once(nodes)
+        for node in nodes:
+            self._guard(node, partial(self._descend, node))
+
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
-        # Of many images, none is looked for where there is nothing yet.
-        is_idle = self._is_bulk and self._survey.is_empty(node.target)
-        checks = node.checks_target and not node.tally.root.force and not is_idle
-        if checks and not self._survey.is_worth_a_guess(node.source, node.target):
-            if self._is_there(node):
-                return
-            checks = False
-        begun = node.target.begin_digest_of(node.digest) if checks else None
-        try:
-            manifest = self._fetch(node.source, node.digest, Side.SOURCE, node.named)
-        except CopyError:
-            if begun:
-                begun.close()
-            raise
-        if checks and self._is_there(node, begun):
+        manifest = self._fetcher.fetch(node)
+        if manifest is None:
+            self._finish_there(node)
             return
         node.manifest = manifest
         with self._lock, blamed_on(Side.SOURCE, node.source, node.digest):
@@ -229,30 +235,24 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             node.waiting_for -= 1
             is_ready = not node.waiting_for
         self._announce([blob for blob in blobs if blob])
-        for child in manifests:
-            if child:
-                self._submit(Priority.GET_MANIFEST, child, partial(self._descend, child))
+        self._submit_children([child for child in manifests if child])
         for blob in blobs:
             if blob:
                 self._submit_blob(blob)
         if is_ready:
             self._submit(Priority.PUT_MANIFEST, node, partial(self._ascend, node))
 
-    def _is_there(self, node: ManifestNode, begun: Exchange | None = None) -> bool:
-        """Whether the target has the manifest already, and so all that is below it; its tags are written then."""
-        with blamed_on(Side.TARGET, node.target, node.digest):
-            if node.target.digest_of(node.digest, begun=begun) is None:
-                return False
+    def _finish_there(self, node: ManifestNode) -> None:
+        """The target has the manifest already, and so all that is below it; its tags are written."""
         if node.tags:
-            node.manifest = self._fetch(node.target, node.digest, Side.TARGET)
+            node.manifest = node.manifest or self._fetch_existing(node.target, node.digest)
             self._put(node, node.manifest)
         self._finish_manifest(node, copied=False)
-        return True
 
     @staticmethod
-    def _fetch(repository: Repository, digest: str, side: Side, named: str = "") -> Manifest:
-        with blamed_on(side, repository, named or digest):
-            return repository.manifest(digest)
+    def _fetch_existing(target: Repository, digest: str) -> Manifest:
+        with blamed_on(Side.TARGET, target, digest):
+            return target.manifest(digest)
 
     def _announce(self, blobs: Sequence[BlobNode]) -> None:
         if blobs:
@@ -347,23 +347,24 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
         registry.client.on_wait = waits
 
-    def _submit(self, priority: Priority, about: Tally | ManifestNode | BlobNode, task: Task, *, size: int = 0) -> None:
+    def _submit(self, priority: Priority, about: About, task: Task, *, size: int = 0) -> None:
         self._executor.submit(priority, partial(self._guard, about, task), size=size)
 
-    def _guard(self, about: list[Tally] | Tally | ManifestNode | BlobNode, task: Task) -> None:
+    def _guard(self, about: About, task: Task) -> None:
         """Run a task; what fails fails the images that need it, and no others."""
         try:
             task()
         except (CopyError, TagExists) as ex:
             self._fail(about, ex)
 
-    def _fail(self, about: list[Tally] | Tally | ManifestNode | BlobNode, ex: Exception) -> None:
+    def _fail(self, about: About, ex: Exception) -> None:
+        heirs: list[BlobNode] = []
         with self._lock:
-            if isinstance(about, (list, Tally)):
-                for tally in about if isinstance(about, list) else [about]:
-                    tally.failure = tally.failure or ex
-                return
-            heirs = self._graph.fail(about, ex)
+            for each in about if isinstance(about, Sequence) else [about]:
+                if isinstance(each, Tally):
+                    each.failure = each.failure or ex
+                else:
+                    heirs += self._graph.fail(each, ex)
         for heir in heirs:
             self._submit_blob(heir)
 

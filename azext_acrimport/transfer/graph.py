@@ -105,7 +105,8 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
     depth: int
     tags: tuple[str, ...] = ()
     checks_target: bool = True  # whether it may be there already
-    manifest: Manifest | None = None
+    manifest: Manifest | None = None  # once it is known, until it is put
+    is_there: bool | None = None  # whether the target has it, as far as it was asked
     waiting_for: int = 0
     done: bool = False
     parents: list[ManifestNode] = field(default_factory=list)
