@@ -123,25 +123,36 @@ class Client:  # pylint: disable=too-many-instance-attributes
         """
         return self._open("GET", path, scope, headers, b"", expect, begun)
 
-    def begin(self, method: str, path: str, *, scope: Scope, headers: Mapping[str, str]) -> Exchange | None:
+    def begin(
+        self, method: str, path: str, *, scope: Scope, headers: Mapping[str, str], body: bytes = b""
+    ) -> Exchange | None:
         """Send a request whose answer :meth:`open` or :meth:`call` reads; None when that cannot be done just now."""
         if not self._scheme_is_known:
             return None
         try:
-            return self.start(method, (self.origin, path), headers, scope)
+            return self.start(method, (self.origin, path), headers, scope, body)
         except RegistryFailure:
             return None  # open() will meet the same failure, and deal with it
 
     def begin_all(
-        self, method: str, paths: Sequence[str], *, scope: Scope, headers: Mapping[str, str]
+        self,
+        method: str,
+        paths: Sequence[str],
+        *,
+        scope: Scope,
+        headers: Mapping[str, str],
+        behind: Exchange | None = None,
     ) -> Pipeline | None:
-        """Send requests without bodies over one connection, all at once; None when that cannot be done just now."""
+        """Send requests without bodies over one connection, all at once; None when that cannot be done just now.
+
+        ``behind`` has sent a request whose answer is read first.
+        """
         self.clock.check(self.host)
-        if len(paths) > 1 and self._cut_short >= _MOST_CUT_SHORT:
+        if self._cut_short >= _MOST_CUT_SHORT or (behind and (behind.incomplete or behind.origin != self.origin)):
             return None
         try:
             fields = {**headers, **self._authorization(self.origin, scope)}
-            exchange = self._transport.open(self.host, self.origin)
+            exchange = behind or self._transport.open(self.host, self.origin)
             exchange.send_all(method, paths, fields)
         except RegistryFailure:
             return None  # call() will meet the same failure, and deal with it

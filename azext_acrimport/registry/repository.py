@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest, printable
@@ -135,10 +135,11 @@ class Repository:
                 return None
             raise
 
-    def begin_digests_of(self, identifiers: Sequence[str]) -> Pipeline | None:
-        """Send the requests whose answers :meth:`digests_of` reads."""
+    def begin_digests_of(self, identifiers: Sequence[str], *, behind: Exchange | None = None) -> Pipeline | None:
+        """Send the requests whose answers :meth:`digests_of` reads, ``behind`` one that is read first."""
         paths = [self._path("manifests", each) for each in identifiers]
-        return self.registry.client.begin_all("HEAD", paths, scope=self.scope, headers={"Accept": ACCEPT})
+        client = self.registry.client
+        return client.begin_all("HEAD", paths, scope=self.scope, headers={"Accept": ACCEPT}, behind=behind)
 
     def digests_of(self, identifiers: Sequence[str], *, begun: Pipeline | None = None) -> dict[str, str | None]:
         """The digests of several manifests, asked for at once; None for those that do not exist.
@@ -147,14 +148,15 @@ class Repository:
 
         :raises RegistryFailure: the registry does not tell.
         """
-        found = self._digests_at_once(identifiers, begun) if identifiers else {}
+        found = self.digests_at_once(identifiers, begun) if identifiers else {}
         if found or not identifiers:
             return found
         # It may want authorization first, which one question on its own brings about.
         first, *others = identifiers
-        return {first: self.digest_of(first), **(self._digests_at_once(others) if others else {})}
+        return {first: self.digest_of(first), **(self.digests_at_once(others) if others else {})}
 
-    def _digests_at_once(self, identifiers: Sequence[str], begun: Pipeline | None = None) -> dict[str, str | None]:
+    def digests_at_once(self, identifiers: Sequence[str], begun: Pipeline | None = None) -> dict[str, str | None]:
+        """Those of the digests that the registry tells at the first attempt; None for what does not exist."""
         paths = [self._path("manifests", each) for each in identifiers]
         answers = self.registry.client.ask_all(
             "HEAD", paths, scope=self.scope, expect=FOUND, headers={"Accept": ACCEPT}, begun=begun
@@ -226,15 +228,29 @@ class Repository:
             raise ContentMismatch(self.registry.host, f"the manifest {named} was sent with other content ({found})")
         return Manifest.parse(answer.content, answer.headers.get("content-type", ""), algorithm=algorithm)
 
-    def put_manifest(self, manifest: Manifest, identifier: str) -> None:
+    def put_manifest(
+        self, manifest: Manifest, identifier: str, *, closing: Callable[[Exchange], None] | None = None
+    ) -> None:
         """Store the manifest under a tag, or under its own digest.
+
+        ``closing`` is told when it has been sent, before its answer is awaited.
 
         :raises RegistryFailure: the registry does not take it, or stored it under another digest.
         """
         path = self._path("manifests", identifier)
         headers = {"Content-Type": manifest.media_type}
         stored = frozenset({200, 201, 202})
-        answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content)
+        client, begun = self.registry.client, None
+        if closing:
+            begun = client.begin("PUT", path, scope=self.scope, headers=headers, body=manifest.content)
+        try:
+            if begun and closing:
+                closing(begun)
+        except BaseException:
+            if begun:
+                begun.close()
+            raise
+        answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content, begun=begun)
         digest = answer.headers.get("docker-content-digest", manifest.digest)
         if digest != manifest.digest and algorithm_of(digest) == algorithm_of(manifest.digest):
             detail = f"the registry stored the manifest {manifest.digest} as another one ({printable(digest)})"

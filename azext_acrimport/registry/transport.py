@@ -195,6 +195,8 @@ class Exchange:
 
     def receive(self) -> Response:
         """Read the head of the next answer, whose predecessors have been read to their ends."""
+        if not self._methods:  # it broke while something else was being sent
+            raise ConnectionFailed(self._host, self.origin.authority, Reason.BROKEN, "the connection broke")
         method = self._methods.popleft()
         try:
             return self._connection.receive(method, self._go_on if self._methods else self._end)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from typing import Union
 
@@ -38,6 +39,7 @@ from azext_acrimport.transfer.events import (
 from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.fetch import MOST_AT_ONCE, ManifestFetcher
 from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Node, Root, Tally, Target
+from azext_acrimport.transfer.look import LastLook, seen_just_now
 from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
@@ -269,7 +271,10 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         try:
             if node.failed:
                 raise Unwanted
-            self._finish_blob(node, self._mover.move(node))
+            with self._last_look([node]) as look:
+                outcome = self._mover.move(node, look.begin)
+                look.end()
+            self._finish_blob(node, outcome)
         except Unwanted:
             with self._lock:
                 heirs = self._graph.abandon(node)
@@ -315,11 +320,20 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
     def _put(self, node: ManifestNode, manifest: Manifest) -> None:
         put = ManifestPut(node.source, node.target, manifest, partial(self._send_again, node))
         if not node.tags:
-            put.under(manifest.digest)
+            with self._last_look([node]) as look:
+                put.under(manifest.digest, look.begin)
+                look.end()
             return
-        put.under_tags(node.tags, force=node.tally.root.force)
+        put.under_tags(node.tags, force=node.tally.root.force, seen=seen_just_now(node))
         for tag in node.tags:
             self._observe(TagWritten(node.target.name, tag))
+
+    def _last_look(self, nodes: Sequence[Node]) -> closing[LastLook]:
+        def roots() -> list[ManifestNode]:
+            with self._lock:
+                return [root for node in nodes for root in self._graph.send(node)]
+
+        return closing(LastLook(roots))
 
     def _finish_manifest(self, node: ManifestNode, *, copied: bool) -> None:
         with self._lock:
