@@ -124,13 +124,23 @@ class Client:  # pylint: disable=too-many-instance-attributes
         return self._open("GET", path, scope, headers, b"", expect, begun)
 
     def begin(
-        self, method: str, path: str, *, scope: Scope, headers: Mapping[str, str], body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: Scope,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        behind: Exchange | None = None,
     ) -> Exchange | None:
-        """Send a request whose answer :meth:`open` or :meth:`call` reads; None when that cannot be done just now."""
+        """Send a request whose answer :meth:`open` or :meth:`call` reads; None when that cannot be done just now.
+
+        ``behind`` has sent another request, whose answer is read first.
+        """
         if not self._scheme_is_known:
             return None
         try:
-            return self.start(method, (self.origin, path), headers, scope, body)
+            return self.start(method, (self.origin, path), headers, scope, body, behind)
         except RegistryFailure:
             return None  # open() will meet the same failure, and deal with it
 
@@ -200,15 +210,17 @@ class Client:  # pylint: disable=too-many-instance-attributes
         headers: Mapping[str, str],
         scope: Scope,
         first: memoryview | bytes = b"",
+        behind: Exchange | None = None,
     ) -> Exchange:
         """Begin a request whose body is streamed: once, with the authorization at hand. See :meth:`finish`.
 
-        ``first`` is the beginning of the body; the headers give its whole length.
+        ``first`` is the beginning of the body; the headers give its whole length. ``behind`` has sent another request,
+        whose answer is read first.
         """
         origin, target = url
         self.clock.check(self.host)
         fields = {**headers, **self._authorization(origin, scope)}
-        exchange = self._transport.open(self.host, origin)
+        exchange = behind or self._transport.open(self.host, origin)
         exchange.send(method, target, fields, first)
         return exchange
 

@@ -71,6 +71,13 @@ class Registry:
         """How long a request takes at least; 0 before the first."""
         return self.transport.round_trip_seconds(self.client.origin)
 
+    def connect_ahead(self, count: int) -> None:
+        """Have so many connections for further requests, at least begun. Waits for the very first one only.
+
+        :raises ConnectionFailed: that one cannot be made.
+        """
+        self.transport.connect_ahead(self.host, self.client.origin, count)
+
     def interrupt(self) -> None:
         """Break off what is under way, in all threads; only farewells are still said."""
         self.client.clock.cancelled.set()
@@ -286,9 +293,10 @@ class Repository:
             raise
         return answer.status == 200 and bool(_tags_of(answer, self.registry.host))
 
-    def begin_has_blob(self, digest: str) -> Exchange | None:
-        """Send the request whose answer :meth:`has_blob` reads."""
-        return self.registry.client.begin("HEAD", self._path("blobs", digest), scope=self.scope, headers={})
+    def begin_has_blob(self, digest: str, *, behind: Exchange | None = None) -> Exchange | None:
+        """Send the request whose answer :meth:`has_blob` reads, ``behind`` one that is read first."""
+        path = self._path("blobs", digest)
+        return self.registry.client.begin("HEAD", path, scope=self.scope, headers={}, behind=behind)
 
     def has_blob(self, digest: str, *, begun: Exchange | None = None) -> bool:
         """Whether the blob is there."""
@@ -320,7 +328,14 @@ class Repository:
             raise ProtocolError(self.registry.host, "the registry began no upload")
         return session
 
-    def start_upload(self, *, mount: str = "", mount_from: str = "") -> UploadSession | None:
+    def begin_upload(self, mount: str, mount_from: str) -> Exchange | None:
+        """Send the request whose answer :meth:`start_upload` reads."""
+        path, scope = self._uploads(mount, mount_from), self._scope_to_mount(mount_from)
+        return self.registry.client.begin("POST", path, scope=scope, headers={})
+
+    def start_upload(
+        self, *, mount: str = "", mount_from: str = "", begun: Exchange | None = None
+    ) -> UploadSession | None:
         """Begin an upload; None when the registry has put the blob ``mount`` there from ``mount_from`` instead.
 
         With the repository's own name for ``mount_from``, one request asks whether the blob is there and begins its
@@ -329,7 +344,7 @@ class Repository:
         path = self._uploads(mount, mount_from)
         scope = self._scope_to_mount(mount_from)
         client = self.registry.client
-        answer = client.call("POST", path, scope=scope, expect=_BEGUN)
+        answer = client.call("POST", path, scope=scope, expect=_BEGUN, begun=begun)
         if answer.status == 202 and "location" not in answer.headers:  # it may have got lost on the way
             answer = client.call("POST", path, scope=scope, expect=_BEGUN)
         if answer.status == 201:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import deque
@@ -29,6 +30,7 @@ class Transport:
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[Connection]] = {}
         self._busy: set[Connection] = set()
+        self._ahead: dict[Origin, list[socket.socket]] = {}
         self._dialer = Dialer(self.settings)
         self.aborted = False
         self._round_trips: dict[Origin, float] = {}
@@ -43,6 +45,10 @@ class Transport:
         """Close the connections that wait for a next request."""
         with self._lock:
             idle, self._idle = self._idle, {}
+            ahead, self._ahead = self._ahead, {}
+        for socks in ahead.values():
+            for sock in socks:
+                sock.close()
         for connections in idle.values():
             for connection in connections:
                 connection.close()
@@ -83,8 +89,21 @@ class Transport:
                     raise
 
     def round_trip_seconds(self, origin: Origin) -> float:
-        """How long a request takes at least, by the quickest one so far; 0 before the first."""
-        return self._round_trips.get(origin, 0.0)
+        """How long a request takes at least, by the quickest one so far, or else the way there; 0 before the first."""
+        return self._round_trips.get(origin) or self._dialer.round_trip_seconds(origin)
+
+    def connect_ahead(self, host: str, origin: Origin, count: int) -> None:
+        """Have so many connections for further requests, at least begun. Waits for the very first one only.
+
+        :raises ConnectionFailed: that one cannot be made.
+        """
+        if not self._dialer.round_trip_seconds(origin):
+            self.give_back(origin, self._connect(host, origin), True)
+        with self._lock:
+            missing = count - len(self._idle.get(origin, ())) - len(self._ahead.get(origin, ()))
+        socks = [sock for sock in (self._dialer.begin(origin) for _ in range(missing)) if sock]
+        with self._lock:
+            self._ahead.setdefault(origin, []).extend(socks)
 
     def note_round_trip(self, origin: Origin, seconds: float) -> None:
         """A request was answered after so long."""
@@ -95,7 +114,7 @@ class Transport:
 
         :raises ConnectionFailed: none can be made.
         """
-        while connection := self._take(origin):
+        while connection := self._take(origin) or self._take_begun(host, origin):
             if not connection.answered():
                 return Exchange(self, host, origin, connection)
             self.give_back(origin, connection, False)  # the peer has closed it meanwhile
@@ -111,8 +130,22 @@ class Transport:
             self._busy.add(connection)
             return connection
 
-    def _connect(self, host: str, origin: Origin) -> Connection:
-        sock = self._dialer.connect(host, origin)
+    def _take_begun(self, host: str, origin: Origin) -> Connection | None:
+        """A connection that was begun ahead; None when there is none, or it came to nothing."""
+        with self._lock:
+            ahead = self._ahead.get(origin)
+            begun = ahead.pop(0) if ahead else None
+        if begun is None:
+            return None
+        try:
+            connection = self._connect(host, origin, begun)
+        except ConnectionFailed:
+            return None
+        connection.reused = True  # it may have been closed meanwhile for having waited too long
+        return connection
+
+    def _connect(self, host: str, origin: Origin, begun: socket.socket | None = None) -> Connection:
+        sock = self._dialer.connect(host, origin, begun)
         connection = Connection(sock, timeout_seconds=self.settings.timeout_seconds)
         with self._lock:
             self._busy.add(connection)
@@ -144,6 +177,7 @@ class Exchange:
         self._transport = transport
         self._host = host
         self._connection = connection
+        self._is_over = False
         self._methods: deque[str] = deque()  # of the requests that have not been answered
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview = b"") -> None:
@@ -213,9 +247,10 @@ class Exchange:
         return self._connection.reused and ex.reason is Reason.BROKEN and not self._connection.aborted
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connection, unless it has been given back."""
         self._methods.clear()
-        self._end(self._connection, False)
+        if not self._is_over:
+            self._end(self._connection, False)
 
     def _go_on(self, connection: Connection, keep: bool) -> None:
         """An answer has ended and more are to come, unless the server says that it closes."""
@@ -223,6 +258,7 @@ class Exchange:
             connection.abort()
 
     def _end(self, connection: Connection, keep: bool) -> None:
+        self._is_over = True
         self._transport.give_back(self.origin, connection, keep and not self.incomplete)
 
     def _give_up(self, ex: OSError) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Union
 
@@ -25,6 +25,7 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.blob import Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
@@ -96,6 +97,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
+        self._is_connected = False
         self._fetcher = ManifestFetcher(self._survey, is_bulk=self._is_bulk)
         self._mover = BlobMover(self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk)
 
@@ -143,6 +145,8 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
             for some in _batches(tallies):
                 identifiers = [tally.root.identifier for tally in some]
                 self._submit_question(some, partial(self._survey.ask_source, source, identifiers))
+        if not self._is_bulk:
+            self._connect_ahead()
         for repository, tallies in targets.items():
             goal = repository.to_push()
             self._submit_question(tallies, partial(self._survey.ask_whether_tagless, goal))
@@ -164,6 +168,21 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
 
         self._executor.submit(Priority.GET_MANIFEST, partial(self._guard, tallies, task))
 
+    def _connect_ahead(self) -> None:
+        """Have connections ready: for one image from the beginning, for many on far lines when there is work."""
+        count = self._tuning.connections_ahead(len(self._tallies))
+        if self._is_connected or count < 2:
+            return
+        self._is_connected = True
+        for registry in self._registries():
+            if not self._is_bulk or registry.round_trip_seconds > tuning.FAR_SECONDS:
+                self._executor.submit(Priority.GET_MANIFEST, partial(self._connect_to, registry, count))
+
+    @staticmethod
+    def _connect_to(registry: Registry, count: int) -> None:
+        with suppress(RegistryFailure):  # whoever wants a connection is told
+            registry.connect_ahead(count)
+
     def _resolve(self, tally: Tally) -> None:
         """Fix the digest, compare with the targets, and want the image where it is not."""
         root = tally.root
@@ -174,6 +193,7 @@ class _Job:  # pylint: disable=too-many-instance-attributes,too-few-public-metho
         if not missing:
             self._finish_existing(tally, manifest)
             return
+        self._connect_ahead()
         with self._lock:
             nodes = [self._graph.add_root(tally, target, checks_target=checks) for target, checks in missing]
         for node in nodes:

@@ -33,27 +33,21 @@ class ManifestFetcher:
 
         :raises CopyError: one of the registries failed.
         """
-        if not self._is_looked_for(node) or node.is_there is False:
-            return node.manifest or self._get(node)
-        if node.is_there or node.manifest or not self._survey.is_worth_a_guess(node.source, node.target):
-            return None if self._look(node) else node.manifest or self._get(node)
-        begun = node.target.begin_digests_of([node.digest])
-        try:
-            manifest = self._get(node)
-            return None if self._look(node, begun) else manifest
-        finally:
-            if begun:
-                begun.close()
+        if self._may_be_there(node) and node.is_there is None:
+            with blamed_on(Side.TARGET, node.target, node.digest):
+                node.is_there = node.target.digest_of(node.digest) is not None
+        return None if node.is_there else node.manifest or self._get(node)
 
     def fetch_at_once(self, nodes: Sequence[ManifestNode]) -> None:
         """Find out as much as can be had at once about manifests of one index; the rest is left to :meth:`fetch`.
 
         :raises CopyError: one of the registries failed.
         """
-        looked_for = [node for node in nodes if self._is_looked_for(node)]
+        source, target = nodes[0].source, nodes[0].target
+        looked_for = [node for node in nodes if self._may_be_there(node)]
         begun = None
-        if looked_for and self._survey.is_worth_a_guess(nodes[0].source, nodes[0].target):
-            begun = nodes[0].target.begin_digests_of([node.digest for node in looked_for])
+        if looked_for and self._survey.is_far(source) and not source.registry.counts_pulls:
+            begun = target.begin_digests_of([node.digest for node in looked_for])
         elif looked_for:
             self._look_at_once(looked_for)
         try:
@@ -64,19 +58,10 @@ class ManifestFetcher:
             if begun:
                 begun.close()
 
-    def _is_looked_for(self, node: ManifestNode) -> bool:
-        """Whether the target may have it. Of many images, none is looked for where there is nothing yet."""
-        is_idle = self._is_bulk and self._survey.is_empty(node.target)
-        return node.checks_target and not node.tally.root.force and not is_idle
-
-    @staticmethod
-    def _look(node: ManifestNode, begun: Pipeline | None = None) -> bool:
-        if node.is_there is None:
-            with blamed_on(Side.TARGET, node.target, node.digest):
-                found = node.target.digests_of([node.digest], begun=begun) if begun else {}
-                digest = found[node.digest] if found else node.target.digest_of(node.digest)
-                node.is_there = digest is not None
-        return node.is_there
+    def _may_be_there(self, node: ManifestNode) -> bool:
+        """Whether to look for it. Where there is nothing yet, that is not worth a round trip, nor many requests."""
+        is_vain = self._survey.is_empty(node.target) and (self._is_bulk or self._survey.is_far(node.source))
+        return node.checks_target and not node.tally.root.force and not is_vain
 
     @staticmethod
     def _get(node: ManifestNode) -> Manifest:

@@ -111,4 +111,9 @@ class Survey:
 
         It saves a round trip where one takes long, and moves some bytes for nothing where the guess is wrong.
         """
-        return self.is_empty(target) and source.registry.round_trip_seconds > tuning.FAR_SECONDS
+        return self.is_empty(target) and self.is_far(source)
+
+    @staticmethod
+    def is_far(source: Repository) -> bool:
+        """Whether a round trip to the source takes long."""
+        return source.registry.round_trip_seconds > tuning.FAR_SECONDS

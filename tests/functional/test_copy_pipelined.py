@@ -89,7 +89,7 @@ class TestManifestsOfAnIndex:
 
     @pytest.mark.usefixtures("_guesses")
     def test_what_the_target_has_is_left_alone(self, lab: Lab, index: content.Artifact) -> None:
-        index.children[0].put(lab.target_app.store.repository(TARGET))
+        index.children[0].put(lab.target_app.store.repository(TARGET), "other")
         result = lab.copy()
         assert_copied(lab.target_app, index, "v1")
         assert result.manifests.existing == 1
