@@ -55,7 +55,7 @@ AZURE_SIDE = {
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
     "orders.py": {"identity", "explain", "layout", "lists", "oci", "plan", "request", "resolve"},
     "gather.py": {"identity", "_validators", "layout", "lists", "oci", "orders", "request"},
-    "pinned.py": {"connections", "oci", "orders", "request", "transfer"},
+    "pinned.py": {"connections", "oci", "orders", "plan", "request", "transfer"},
     "expansion.py": {"connections", "layout", "lists", "oci", "orders", "registry", "request", "transfer"},
     "planning.py": {
         "connections",
