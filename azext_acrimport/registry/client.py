@@ -103,7 +103,11 @@ class Client:  # pylint: disable=too-many-instance-attributes
             response = self._open(method, path, scope, headers or {}, body, expect, first.pop() if first else None)
             return Answer(response.status, response.headers, self._read(response, limit))
 
-        return self.retrying(send)
+        try:
+            return self.retrying(send)
+        finally:
+            for unused in first:  # the run was stopped, or its time was up, before it was read
+                unused.close()
 
     def open(
         self,

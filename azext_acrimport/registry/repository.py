@@ -39,6 +39,9 @@ OK = frozenset({200})
 FOUND = frozenset({200, 404})
 # What servers answer that know no HEAD for manifests.
 HEAD_REFUSED = frozenset({400, 405, 501})
+# A right of its own at ACR, which lists no tags without it:
+# https://learn.microsoft.com/azure/container-registry/container-registry-token-based-repository-permissions
+_METADATA = "metadata_read"
 _MAX_TAG_PAGE_BYTES = 16 << 20
 _MAX_PAGES = 20_000
 # Bounds what a hostile list of referrers makes us read; each page counts for as much as an ordinary one has at least.
@@ -227,15 +230,11 @@ class Repository:
         """
         pages = self._tag_pages()
         try:
-            first = next(pages, [])
+            yield from next(pages, [])
         except RegistryError as ex:
-            if ex.status not in (401, 403):
+            if ex.status not in (401, 403) or _METADATA in self.actions:
                 raise
-            # ACR may want a right of its own: https://learn.microsoft.com/azure/container-registry/
-            # container-registry-token-based-repository-permissions ("metadata/read")
-            pages = replace(self, actions=f"{self.actions},metadata_read")._tag_pages()
-            first = next(pages, [])
-        yield from first
+            yield from replace(self, actions=f"{self.actions},{_METADATA}").tags()
         for page in pages:
             yield from page
 

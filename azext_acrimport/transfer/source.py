@@ -38,7 +38,8 @@ class SourceRegistry(Protocol):
     """Where a source's repositories are. ``host`` names it in errors; no two may have the same."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """Its name, as the user wrote it."""
 
     @property
     def round_trip_seconds(self) -> float:
@@ -61,7 +62,8 @@ class Source(Protocol):
     """
 
     @property
-    def registry(self) -> SourceRegistry: ...
+    def registry(self) -> SourceRegistry:
+        """Where the repository is."""
 
     @property
     def name(self) -> str:

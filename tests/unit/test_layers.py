@@ -84,7 +84,7 @@ AZURE_SIDE = {
     "_exit.py": set(),
     "check": {
         *("oci", "registry", "transfer", "plan", "request", "explain", "redaction", "credentials", "arm", "resolve"),
-        *("connections", "orders", "custom", "check", "_console", "_errors", "_exit", "_validators"),
+        *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
 # What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
