@@ -174,7 +174,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     def _refused(self, order: Order, ex: ImportRefused) -> None:
         refusal = understood(order, ex)
-        if is_cured_here(order, refusal):
+        if is_cured_here(order, refusal, self._connections.saved):
             logger.info("The service's own words: %s", ex)
             self._fall_back(order, reason_for_here(order, refusal))
             return

@@ -264,7 +264,7 @@ class Repository:
         return found
 
     def has_tags(self) -> bool | None:
-        """Whether there is any tag; None where the registry does not tell, which it is asked for one repository only."""
+        """Whether there is any tag; None where the registry does not tell: it is then asked no more."""
         if self.registry.refuses_tags:
             return None
         try:
