@@ -39,10 +39,10 @@ def connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Con
         yield made
 
 
-def registry_of(connections: Connections, host: str, image: str, login: Login = Login()) -> Registry:
+def registry_of(connections: Connections, host: str, image: str, password: str | None = None) -> Registry:
     is_acr = host.endswith(".azurecr.io")
     order = Order(
-        Request(TargetName("target", TARGET.host), f"{host}/{image}", login=login),
+        Request(TargetName("target", TARGET.host), f"{host}/{image}", login=Login(None, password)),
         TARGET,
         Endpoint(host, None, NetworkFacts(host, is_acr=is_acr, in_arm=False)),
         Images.of(image, [], []),
@@ -55,8 +55,8 @@ def registry_of(connections: Connections, host: str, image: str, login: Login = 
 
 @pytest.mark.parametrize("host", ["source.azurecr.io", "registry.example"])
 def test_one_password_is_one_registry_with_one_set_of_tokens(connections: Connections, host: str) -> None:
-    first, again = (registry_of(connections, host, image, Login(None, "token")) for image in ("one:v1", "two:v1"))
-    other = registry_of(connections, host, "one:v1", Login(None, "another"))
+    first, again = (registry_of(connections, host, image, "token") for image in ("one:v1", "two:v1"))
+    other = registry_of(connections, host, "one:v1", "another")
 
     assert first is again
     assert other is not first
