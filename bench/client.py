@@ -4,8 +4,8 @@
 # --------------------------------------------------------------------------------------------
 """Our copier in a process of its own, as cheaply as Python starts: ``python3 -I -S bench/client.py JOB``.
 
-``JOB`` is a JSON object: the hosts ``source`` and ``target``, the ``images`` (for each its repository at the source, its
-repository at the target, its tag), the file ``ca`` or null, and ``settings`` for :class:`CopySettings`. What it did is
+``JOB`` is a JSON object: the hosts ``source`` and ``target``; the ``images``, for each its repository at the source and
+at the target and its tag; the file ``ca`` or null; and ``settings`` for :class:`CopySettings`. What it did is
 printed as JSON.
 """
 
