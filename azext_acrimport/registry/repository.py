@@ -74,6 +74,7 @@ class Registry:
         self.client = Client(host, transport, credentials=credentials, policy=policy, clock=clock, on_wait=on_wait)
         self.habits: UploadHabits = habits_for(host)
         self.lists_referrers: bool | None = None  # as far as it has shown when it was given some
+        self.refuses_tags = False  # whether it has refused to list them: ACR may want a right of its own for that
 
     @property
     def counts_pulls(self) -> bool:
@@ -342,11 +343,14 @@ class Repository:
         return found
 
     def has_tags(self) -> bool | None:
-        """Whether there is any tag; None where the registry does not tell."""
+        """Whether there is any tag; None where the registry does not tell: it is then asked no more."""
+        if self.registry.refuses_tags:
+            return None
         try:
             answer = self._call("GET", f"/v2/{self.name}/tags/list?n=1", expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
         except RegistryError as ex:
             if ex.status in (400, 401, 403, 405):
+                self.registry.refuses_tags = True
                 return None
             raise
         return answer.status == 200 and bool(_tags_of(answer, self.registry.host))
