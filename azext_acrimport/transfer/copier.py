@@ -202,7 +202,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if self._is_connected or count < 2:
             return
         self._is_connected = True
-        for registry in self._registries():
+        for registry in self._registries:
             if not self._is_bulk or registry.round_trip_seconds > tuning.FAR_SECONDS:
                 self._executor.submit(Priority.GET_MANIFEST, partial(self._connect_to, registry, count))
 
