@@ -25,12 +25,12 @@ from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
-from azext_acrimport.local import copy_from_here, root_of
+from azext_acrimport.local import copy_from_here, root_of, sigterm_as_ctrl_c
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status, Taken
-from azext_acrimport.pinned import pinned, referring
-from azext_acrimport.plan import Route
+from azext_acrimport.pinned import list_referrers, pinned, referring
+from azext_acrimport.plan import Route, RouteRefused
 from azext_acrimport.refusals import Kind
 from azext_acrimport.registry.errors import Cancelled
 from azext_acrimport.request import Images
@@ -98,7 +98,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         """Carry them out; return how each ended, in their order.
 
         :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end, while images were copied.
-        :raises KeyboardInterrupt: Ctrl-C was pressed while the service was waited for.
+        :raises KeyboardInterrupt: the same, while the service was waited for.
         """
         by_service = [each for each in orders if each.plan.route is Route.SERVICE]
         by_copy = [(each, _as_planned(each)) for each in orders if each.plan.route is Route.LOCAL]
@@ -109,7 +109,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if by_service:
             self._tally.importing()
         pool = Pool(by_service, self._import, workers=IN_FLIGHT, halted=self._halted)
-        with self._display:
+        with sigterm_as_ctrl_c(), self._display:
             pool.start()
             try:
                 self._copy(by_copy)
@@ -134,20 +134,27 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             return
         except ImportRefused as ex:
             self._refused(order, ex)
+        except RouteRefused as ex:
+            if order.plan.may_fall_back:
+                self._fall_back(order, ex.reason)
+            else:
+                self._end(order, _as_planned(order), Status.FAILED, failure=ex)
         except (AzureError, CLIError, CopyError, IdentityFailure) as ex:
             self._end(order, _as_planned(order), Status.FAILED, failure=ex)
 
     def _import_all(self, order: Order) -> None:
         """Import an image with what refers to it, as far as that is not there yet."""
-        request, referrers = order.request, 0
+        request, referrers = order.request, list[str]()
         is_pinned = bool(request.platforms) or request.referrers is not None
         exact = pinned(order, self._connections) if is_pinned else order
         wrote = self._import_missing(order, exact.images)
         for images in referring(exact, self._connections):
             wrote = self._import_missing(order, images) or wrote
-            referrers += 1
+            referrers.append(images.source.partition("@")[2])
+        if referrers and not self._no_wait:
+            list_referrers(order, self._connections, referrers)
         status = Status.STARTED if self._no_wait else Status.IMPORTED if wrote else Status.EXISTING
-        found = referrers if request.referrers is not None else None
+        found = len(referrers) if request.referrers is not None else None
         self._end(order, _as_planned(order), status, digest=known_digest(exact), referrers=found)
 
     def _import_missing(self, order: Order, images: Images) -> bool:
@@ -167,19 +174,19 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     def _refused(self, order: Order, ex: ImportRefused) -> None:
         refusal = understood(order, ex)
-        if is_cured_here(order, refusal):
-            self._fall_back(order, Taken(Route.LOCAL, reason_for_here(order, refusal), fallback=True), ex)
+        if is_cured_here(order, refusal, self._connections.saved):
+            logger.info("The service's own words: %s", ex)
+            self._fall_back(order, reason_for_here(order, refusal))
             return
         failure = failure_of(order, refusal)
         failure.__cause__ = ex
         self._end(order, _as_planned(order), Status.FAILED, failure=failure)
 
-    def _fall_back(self, order: Order, taken: Taken, ex: ImportRefused) -> None:
+    def _fall_back(self, order: Order, reason: str) -> None:
         with self._display.aside():
-            logger.warning("The service could not import it, copying from here instead: %s.", taken.reason)
-            logger.info("The service's own words: %s", ex)
+            logger.warning("The service could not import it, copying from here instead: %s.", reason)
         with self._lock:
-            self._fallen.append((order, taken))
+            self._fallen.append((order, Taken(Route.LOCAL, reason, fallback=True)))
 
     # By a copy from here
 

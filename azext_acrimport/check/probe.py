@@ -15,6 +15,7 @@ from knack.util import CLIError
 
 from azext_acrimport.check.findings import BOTH, HERE, Finding, Status, in_one_line
 from azext_acrimport.explain import Surroundings, explain_copy_error, refused_address
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Route
@@ -112,6 +113,8 @@ def _look(place: Place, repository: Repository, ask: Callable[[], list[Finding]]
             return ask()
     except CopyError as ex:
         return _failed(place, ex, repository.granted)
+    except IdentityFailure as ex:
+        return [place.answers, place.failed("sign-in", ex.message, in_one_line(ex.advice), BOTH)]
     except CLIError as ex:  # Entra gives no token
         advice = in_one_line(getattr(ex, "recommendations", ()) or ("az login",))
         return [place.answers, place.failed("sign-in", str(ex), advice)]
