@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Optional
 
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.orders import Order
 from azext_acrimport.refusals import Kind, Refusal, classify
 from azext_acrimport.registry.credentials import Credentials
 
-Saved = Callable[[str, str], Optional[Credentials]]
+Saved = Callable[[str, str], Credentials | None]
 
 
 @dataclass(eq=False)
