@@ -45,6 +45,16 @@ class SourceRegistry(Protocol):
     def round_trip_seconds(self) -> float:
         """How long a question takes at least."""
 
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether each manifest that is fetched counts against a limit, and a look at its digest does not."""
+
+    def connect_ahead(self, count: int) -> None:
+        """Get ready for so many questions at once.
+
+        :raises RegistryFailure: it is not to be reached.
+        """
+
     def listen(self, on_wait: OnWait) -> None:
         """Tell of waits from now on."""
 
@@ -74,6 +84,9 @@ class Source(Protocol):
 
     def digests_of(self, identifiers: Sequence[str]) -> dict[str, str | None]:
         """The digests of several manifests; what is not in it must be asked for by :meth:`digest_of`."""
+
+    def manifests(self, identifiers: Sequence[str]) -> dict[str, Manifest]:
+        """Several manifests at once; what is not in it must be asked for by :meth:`manifest`."""
 
     def manifest(self, identifier: str) -> Manifest:
         """The manifest with this tag or digest; what it contains is what the digest says."""
