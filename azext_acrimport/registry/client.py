@@ -16,7 +16,6 @@ from typing import TypeVar
 from azext_acrimport.oci.reference import DOCKER_HUB
 from azext_acrimport.registry.address import BadUrl, Origin, is_private, origin_of, split_url
 from azext_acrimport.registry.auth import Authenticator, Scope
-from azext_acrimport.registry.connection import HttpViolation, Response
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.errors import (
     Cancelled,
@@ -27,6 +26,7 @@ from azext_acrimport.registry.errors import (
     RegistryFailure,
 )
 from azext_acrimport.registry.pipeline import Pipeline
+from azext_acrimport.registry.response import HttpViolation, Response
 from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
 from azext_acrimport.registry.said import read_error
 from azext_acrimport.registry.transport import Exchange, Transport, failure, is_certificate_refused

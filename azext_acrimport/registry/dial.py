@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, is_ready, set_timeout, shut
+from azext_acrimport.registry.connection import Connection
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
+from azext_acrimport.registry.response import HttpViolation, TooLong
+from azext_acrimport.registry.sockets import is_ready, set_timeout, shut
 
 if TYPE_CHECKING:
     import ssl

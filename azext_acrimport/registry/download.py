@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryError, RegistryFailure
+from azext_acrimport.registry.response import HttpViolation, Response, Truncated
 from azext_acrimport.registry.stripes import Stripes
 from azext_acrimport.registry.transport import Exchange, failure
 

@@ -21,7 +21,6 @@ from azext_acrimport.oci.reference import DOCKER_HUB, check_repository
 from azext_acrimport.registry.address import BadUrl, split_url
 from azext_acrimport.registry.claims import granted_actions
 from azext_acrimport.registry.client import Answer, Client, OnWait
-from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.download import BlobReader
 from azext_acrimport.registry.errors import (
@@ -32,6 +31,7 @@ from azext_acrimport.registry.errors import (
     TooLarge,
 )
 from azext_acrimport.registry.pipeline import Pipeline
+from azext_acrimport.registry.response import Response
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Exchange, Transport
 from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ContentMismatch, RegistryFailure
+from azext_acrimport.registry.response import HttpViolation, Response, Truncated
 from azext_acrimport.registry.transport import Exchange, failure
 
 if TYPE_CHECKING:
