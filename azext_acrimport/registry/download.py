@@ -18,7 +18,7 @@ from azext_acrimport.registry.stripes import Stripes
 from azext_acrimport.registry.transport import Exchange, failure
 
 if TYPE_CHECKING:
-    from azext_acrimport.registry.repository import Repository
+    from azext_acrimport.registry.blobs import Blobs
 
 # A peer that sends a byte now and then never runs into the time limit of a single read.
 _SLOW_SECONDS = 60.0
@@ -61,7 +61,7 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
     The bytes are not checked here: :class:`transfer.verify.Verifier` does that.
     """
 
-    def __init__(self, repository: Repository, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> None:
+    def __init__(self, repository: Blobs, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> None:
         self.position = 0
         self._lanes = lanes
         self._stripes: Stripes | None = None

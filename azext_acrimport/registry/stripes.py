@@ -20,7 +20,7 @@ from azext_acrimport.registry.response import HttpViolation, Response, Truncated
 from azext_acrimport.registry.transport import Exchange, failure
 
 if TYPE_CHECKING:
-    from azext_acrimport.registry.repository import Repository
+    from azext_acrimport.registry.blobs import Blobs
 
 STRIPE_BYTES = 4 << 20
 _PROGRESS_BYTES = 16 << 10
@@ -43,7 +43,7 @@ class Stripes:  # pylint: disable=too-many-instance-attributes
     Memory: a stripe for each connection.
     """
 
-    def __init__(self, repository: Repository, blob: Descriptor, *, start: int, connections: int) -> None:
+    def __init__(self, repository: Blobs, blob: Descriptor, *, start: int, connections: int) -> None:
         self._repository = repository
         self._blob = blob
         self._start = start
