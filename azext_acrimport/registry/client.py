@@ -14,22 +14,23 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from azext_acrimport.oci.reference import DOCKER_HUB
-from azext_acrimport.registry.address import BadUrl, Origin, is_private, origin_of, split_url
+from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.auth import Authenticator, Scope
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.errors import (
     Cancelled,
     ConnectionFailed,
     ProtocolError,
-    Reason,
     RegistryError,
     RegistryFailure,
 )
+from azext_acrimport.registry.follow import redirect_target, upload_location
 from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.registry.response import HttpViolation, Response
 from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
 from azext_acrimport.registry.said import read_error
-from azext_acrimport.registry.transport import Exchange, Transport, failure, is_certificate_refused
+from azext_acrimport.registry.scheme import Scheme
+from azext_acrimport.registry.transport import Exchange, Transport, failure
 
 _API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -74,13 +75,13 @@ class Client:  # pylint: disable=too-many-instance-attributes
         self.on_wait = on_wait
         self._transport = transport
         self._auth = Authenticator(host, credentials, self._fetch_token, self.clock)
-        api_host = _API_HOSTS.get(host, host)
-        secure = origin_of(api_host, "https")
-        # Registries on this machine mostly speak plain http. The first answer tells; it is asked without credentials.
-        self._scheme_is_known = not secure.is_loopback
-        self._has_answered = False
+        self._scheme = Scheme(_API_HOSTS.get(host, host))
         self._cut_short = 0  # pipelines in a row that were not answered to their end
-        self.origin = secure if self._scheme_is_known else origin_of(api_host, "http")
+
+    @property
+    def origin(self) -> Origin:
+        """Where the registry is asked, as far as is known."""
+        return self._scheme.origin
 
     def call(
         self,
@@ -141,7 +142,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
 
         ``behind`` has sent another request, whose answer is read first.
         """
-        if not self._scheme_is_known:
+        if not self._scheme.is_known:
             return None
         try:
             return self.start(method, (self.origin, path), headers, scope, body, behind)
@@ -207,7 +208,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
         """Some servers and proxies close the connection after each answer: after a while, they are spared."""
         self._cut_short = 0 if complete else self._cut_short + 1
 
-    def start(
+    def start(  # pylint: disable=too-many-positional-arguments
         self,
         method: str,
         url: tuple[Origin, str],
@@ -250,9 +251,10 @@ class Client:  # pylint: disable=too-many-instance-attributes
             if self.clock.cancelled.is_set():
                 header = self._auth.known_header(scope)
                 headers = {"Authorization": header} if header else {}
-                self._drop(self._transport.request(self.host, self.origin, method, path, headers))
+                response = self._transport.request(self.host, self.origin, method, path, headers)
             else:
-                self._drop(self._open(method, path, scope, {}, b"", frozenset(range(200, 500))))
+                response = self._open(method, path, scope, {}, b"", frozenset(range(200, 500)))
+            response.drain()
         except (RegistryFailure, Cancelled) as ex:
             logger.debug("%s %s: %s", method, self.origin, ex)
 
@@ -261,18 +263,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
 
         :raises ProtocolError: there is none, or it leads where a registry has no business to send us.
         """
-        if not location:
-            raise ProtocolError(self.host, "the registry began an upload and did not say where it goes on")
-        try:
-            origin, target = split_url(location, self.origin, path)
-        except BadUrl as ex:
-            raise ProtocolError(self.host, f"the registry sent {ex} for an upload") from ex
-        if origin != self.origin:
-            if origin.host == self.origin.host and origin.scheme == "http":
-                return self.origin, target  # a registry behind a TLS proxy that thinks it is spoken to in plain http
-            if origin.scheme != "https" or (is_private(origin.host) and not is_private(self.origin.host)):
-                raise ProtocolError(self.host, f"the registry sends uploads to {origin}, which is not followed")
-        return origin, target
+        return upload_location(self.host, location, self.origin, path)
 
     def retrying(self, send: Callable[[], T]) -> T:
         """Call ``send`` until it returns, as often and as patiently as the policy says."""
@@ -290,7 +281,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
         self.clock.check(self.host)
         asked = ex.retry_after if isinstance(ex, RegistryError) else None
         delay = self.policy.delay(tries, asked, self.clock.chance())
-        if not self._has_answered and isinstance(ex, ConnectionFailed) and tries > _FIRST_RETRIES:
+        if not self._scheme.has_answered and isinstance(ex, ConnectionFailed) and tries > _FIRST_RETRIES:
             delay = None  # a name or a port that never answered is more likely wrong than busy
         if ex.settled or not ex.retryable or delay is None:
             ex.settled = True
@@ -319,16 +310,16 @@ class Client:  # pylint: disable=too-many-instance-attributes
                     self.host, origin, method, target, {**headers, **authorization}, body
                 )
             except RegistryFailure as ex:
-                origin = self._other_scheme(ex, origin)
+                origin = self._scheme.other(ex, origin)
                 continue
             begun = None
             request = f"{method} {origin}{target.partition('?')[0]}"  # the query may hold a signature
             logger.debug("%s: %s", request, response.status)
-            if response.status == 400 and not self._scheme_is_known and origin.scheme == "http":
-                response.close()  # this is also what servers say to plain http on a port for TLS
+            if self._scheme.wants_tls(origin, response.status):
+                response.close()
                 origin = replace(origin, scheme="https")
                 continue
-            self._know_scheme(origin)
+            self._scheme.settle(origin)
             if response.status == 401 and origin == self.origin and not challenged:
                 challenged = True
                 if self._answers(response, scope, authorization.get("Authorization")):
@@ -362,45 +353,13 @@ class Client:  # pylint: disable=too-many-instance-attributes
             raise
         if answer is None:
             return False
-        self._drop(response)
+        response.drain()
         return True
 
     def _redirected(self, response: Response, origin: Origin, target: str) -> tuple[Origin, str]:
         location = response.headers.get("location", "")
-        self._drop(response)
-        try:
-            found, path = split_url(location, origin, target.partition("?")[0])
-        except BadUrl as ex:
-            raise ProtocolError(self.host, f"the registry redirects to {ex}") from ex
-        if not location or (found.scheme == "http" and not (origin.scheme == "http" and found.is_loopback)):
-            raise ProtocolError(self.host, f"the registry redirects to {found}, which is not followed")
-        return found, path
-
-    def _other_scheme(self, ex: RegistryFailure, origin: Origin) -> Origin:
-        """Where to go on after no answer that makes sense; raises ``ex`` unless the scheme was still the question.
-
-        Each thread finds out for itself: plain http, then TLS, then plain http for good.
-        """
-        no_http = isinstance(ex, ProtocolError) or (
-            isinstance(ex, ConnectionFailed) and ex.reason in (Reason.BROKEN, Reason.TLS)
-        )
-        if not no_http or is_certificate_refused(ex) or replace(origin, scheme=self.origin.scheme) != self.origin:
-            raise ex
-        if self._scheme_is_known:
-            if origin == self.origin:
-                raise ex
-            return self.origin  # another thread has found out meanwhile
-        if origin.scheme == "http":
-            return replace(origin, scheme="https")
-        self._know_scheme(self.origin)
-        return self.origin
-
-    def _know_scheme(self, origin: Origin) -> None:
-        """The registry has answered at this origin, unless it is one that it redirected to."""
-        self._has_answered = True
-        if not self._scheme_is_known and (origin.host, origin.port) == (self.origin.host, self.origin.port):
-            self.origin = origin
-            self._scheme_is_known = True
+        response.drain()
+        return redirect_target(self.host, location, origin, target.partition("?")[0])
 
     def _fetch_token(
         self, origin: Origin, method: str, target: str, headers: Mapping[str, str], body: bytes
@@ -436,10 +395,3 @@ class Client:  # pylint: disable=too-many-instance-attributes
         except (OSError, HttpViolation) as ex:
             response.close()
             raise failure(self.host, self.origin, ex) from ex
-
-    def _drop(self, response: Response) -> None:
-        """Read a small body away, so that the connection can be used again."""
-        try:
-            response.read(_MAX_ERROR_BYTES)
-        except (OSError, HttpViolation):
-            response.close()

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import MAX_CHILDREN, MAX_MANIFEST_BYTES, Manifest
-from azext_acrimport.registry.address import BadUrl, split_url
 from azext_acrimport.registry.base import FOUND, OK, RepositoryBase
 from azext_acrimport.registry.client import Answer
 from azext_acrimport.registry.errors import ProtocolError, RegistryError
+from azext_acrimport.registry.follow import next_page
 
 # A right of its own at ACR, which lists no tags without it:
 # https://learn.microsoft.com/azure/container-registry/container-registry-token-based-repository-permissions
@@ -87,7 +87,7 @@ class Listings(RepositoryBase):
 
     def _pages(self, path: str, what: str, expect: frozenset[int], limit: int) -> Iterator[Answer]:
         """Read a list page by page: until one has no ``Link`` to another."""
-        seen: set[str] = set()
+        host, seen = self.registry.host, set[str]()
         while path not in seen and len(seen) < _MAX_PAGES:
             seen.add(path)
             answer = self._call("GET", path, expect=expect if len(seen) == 1 else OK, limit=limit)
@@ -95,18 +95,8 @@ class Listings(RepositoryBase):
             link = _NEXT.search(answer.headers.get("link", ""))
             if answer.status != 200 or not link:
                 return
-            path = self._next_page(link[1], path, what)
-        raise ProtocolError(self.registry.host, f"the registry's list of {what} does not end")
-
-    def _next_page(self, link: str, path: str, what: str) -> str:
-        client = self.registry.client
-        try:
-            origin, target = split_url(link, client.origin, path.partition("?")[0])
-        except BadUrl as ex:
-            raise ProtocolError(self.registry.host, f"the registry's list of {what} goes on at {ex}") from ex
-        if (origin.host, origin.port) != (client.origin.host, client.origin.port):
-            raise ProtocolError(self.registry.host, f"the registry's list of {what} goes on at {origin}")
-        return target
+            path = next_page(host, link[1], self.registry.client.origin, path.partition("?")[0], what)
+        raise ProtocolError(host, f"the registry's list of {what} does not end")
 
 
 def _tags_of(answer: Answer, host: str) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 16 << 10  # holds a head and a small manifest in one go
 _MAX_TRAILERS = 100
+_WORTH_DRAINING_BYTES = 64 << 10
 _NO_BODY = frozenset({204, 304})
 
 
@@ -127,6 +128,13 @@ class Response:  # pylint: disable=too-many-instance-attributes
                 self.close()
                 raise TimeoutError("the response took too long")
         return b"".join(parts)
+
+    def drain(self) -> None:
+        """Read a small body away, so that the connection can be used again; a large one is not worth it."""
+        try:
+            self.read(_WORTH_DRAINING_BYTES)
+        except (OSError, HttpViolation):
+            self.close()
 
     def abort(self) -> None:
         """Wake up whichever thread reads this."""
