@@ -21,9 +21,9 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import algorithm_of, digest_of, printable
 from azext_acrimport.oci.errors import InvalidManifest, OciError
 from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
-from azext_acrimport.registry.client import OnWait
 from azext_acrimport.registry.errors import ContentMismatch
 from azext_acrimport.registry.retry import Clock
+from azext_acrimport.registry.sender import OnWait
 
 _MAX_INDEX_BYTES = 4 << 20
 _MAX_LAYOUT_BYTES = 64 << 10

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from azext_acrimport.registry.claims import granted_actions
-from azext_acrimport.registry.client import Answer
+from azext_acrimport.registry.sender import Answer
 from azext_acrimport.registry.transport import Exchange
 
 if TYPE_CHECKING:

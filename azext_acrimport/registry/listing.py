@@ -15,9 +15,9 @@ from dataclasses import replace
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import MAX_CHILDREN, MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.registry.base import FOUND, OK, RepositoryBase
-from azext_acrimport.registry.client import Answer
 from azext_acrimport.registry.errors import ProtocolError, RegistryError
 from azext_acrimport.registry.follow import next_page
+from azext_acrimport.registry.sender import Answer
 
 # A right of its own at ACR, which lists no tags without it:
 # https://learn.microsoft.com/azure/container-registry/container-registry-token-based-repository-permissions

@@ -17,9 +17,9 @@ from azext_acrimport.oci.errors import InvalidManifest, OciError
 from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.oci.media_types import ACCEPT
 from azext_acrimport.registry.base import FOUND, OK, RepositoryBase
-from azext_acrimport.registry.client import Answer
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, TooLarge
 from azext_acrimport.registry.pipeline import Pipeline
+from azext_acrimport.registry.sender import Answer
 from azext_acrimport.registry.transport import Exchange
 
 # What servers answer that know no HEAD for manifests.

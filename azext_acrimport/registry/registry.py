@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from azext_acrimport.oci.reference import DOCKER_HUB, check_repository
-from azext_acrimport.registry.client import Client, OnWait
+from azext_acrimport.registry.client import Client
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.errors import RegistryFailure
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.retry import Clock, RetryPolicy
+from azext_acrimport.registry.sender import OnWait
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.registry.upload import UploadHabits, habits_for
 

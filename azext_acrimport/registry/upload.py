@@ -18,8 +18,9 @@ from enum import Enum
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.auth import Scope
-from azext_acrimport.registry.client import Answer, Client
+from azext_acrimport.registry.client import Client
 from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError, RegistryFailure
+from azext_acrimport.registry.sender import Answer
 from azext_acrimport.registry.transport import Exchange
 
 MIB = 1 << 20
