@@ -24,8 +24,8 @@ from azext_acrimport.advice import (
 )
 from azext_acrimport.hosts import is_acr_host, registry_name_of
 from azext_acrimport.layout.errors import Fault, LayoutError
-from azext_acrimport.layout.reference import is_layout
 from azext_acrimport.oci.errors import OciError, UnknownPlatform, UnsupportedManifest
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.registry.errors import (
     ConnectionFailed,
     ContentMismatch,
