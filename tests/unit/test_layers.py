@@ -39,7 +39,7 @@ LAYERS = {
     "redaction.py": set(),
     "identity/form.py": {"oci", "request"},
     "identity/variables.py": {"identity"},
-    "identity/failure.py": {"identity"},
+    "identity/failure.py": {"identity", "registry"},
 }
 # Beside the standard library: what the core of the CLI brings along.
 OTHERS = {"lists": {"yaml"}}
@@ -88,8 +88,6 @@ AZURE_SIDE = {
         *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
-# What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
-CHEAP = {"knack"}
 
 
 def imported(path: Path) -> Iterator[str]:
