@@ -11,7 +11,6 @@ and https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md for the exchange of
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,14 @@ from urllib.parse import urlencode
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.challenge import Challenge, parse_challenges
 from azext_acrimport.registry.claims import claims_of
-from azext_acrimport.registry.credentials import BearerToken, Credentials, EntraIdentity, IdentityToken, Password
+from azext_acrimport.registry.credentials import (
+    BearerToken,
+    Credentials,
+    EntraIdentity,
+    IdentityToken,
+    Password,
+    basic_authorization,
+)
 from azext_acrimport.registry.errors import ProtocolError, RegistryError, RegistryFailure
 from azext_acrimport.registry.follow import token_service
 from azext_acrimport.registry.retry import Clock
@@ -252,8 +258,7 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
 
 
 def _basic(credentials: Password) -> str:
-    pair = f"{credentials.username}:{credentials.password}".encode()
-    return f"Basic {base64.b64encode(pair).decode()}"
+    return basic_authorization(credentials.username, credentials.password)
 
 
 def _fits_a_header(token: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryError, RegistryFailure
 from azext_acrimport.registry.response import HttpViolation, Response, Truncated
+from azext_acrimport.registry.retry import PROGRESS_BYTES
 from azext_acrimport.registry.stripes import Stripes
 from azext_acrimport.registry.transport import Exchange, failure
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 # A peer that sends a byte now and then never runs into the time limit of a single read.
 _SLOW_SECONDS = 60.0
 _SLOW_BYTES = 16 << 10
-# How far a transfer must get for its failures before that to be forgotten: a byte at a time is no progress.
-PROGRESS_BYTES = 16 << 10
 _PACE_SECONDS = 0.1  # long enough to tell 100 MiB/s from less
 _FAST_BYTES_PER_SECOND = 100 << 20
 _WORTH_STRIPING_BYTES = 32 << 20

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest, printable
-from azext_acrimport.oci.errors import InvalidManifest, OciError
-from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
+from azext_acrimport.oci.errors import OciError
+from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest, too_large
 from azext_acrimport.oci.media_types import ACCEPT
 from azext_acrimport.registry.base import FOUND, OK, RepositoryBase
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, TooLarge
@@ -135,7 +135,7 @@ class Manifests(RepositoryBase):
         try:
             answer = self._call("GET", path, expect=OK, headers={"Accept": ACCEPT}, limit=MAX_MANIFEST_BYTES)
         except TooLarge as ex:
-            raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB") from ex
+            raise too_large() from ex
         return self._read_manifest(identifier, answer)
 
     def _read_manifest(self, identifier: str, answer: Answer) -> Manifest:
