@@ -43,6 +43,24 @@ class HelperFailed(Exception):
     """A credential helper is missing, failed, or gave no answer that can be read."""
 
 
+def asked_once(run_helper: RunHelper | None = None) -> RunHelper:
+    """Let each credential helper be asked once for each registry, and not again where it failed.
+
+    A helper is a program that takes its time, and knows registries only, no repositories.
+    """
+    run = run_helper or _run_helper
+    answers: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+
+    def ask(helper: str, server: str) -> Mapping[str, Any] | None:
+        key = (helper, server)
+        if key not in answers:
+            answers[key] = None  # what stays where it fails
+            answers[key] = run(helper, server)
+        return answers[key]
+
+    return ask
+
+
 @dataclass(frozen=True)
 class Places:
     """Where to look: the environment and the home directory."""

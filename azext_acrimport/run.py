@@ -25,7 +25,7 @@ from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
-from azext_acrimport.local import copy_from_here, root_of
+from azext_acrimport.local import copy_from_here, root_of, sigterm_as_ctrl_c
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status, Taken
@@ -98,7 +98,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         """Carry them out; return how each ended, in their order.
 
         :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end, while images were copied.
-        :raises KeyboardInterrupt: Ctrl-C was pressed while the service was waited for.
+        :raises KeyboardInterrupt: the same, while the service was waited for.
         """
         by_service = [each for each in orders if each.plan.route is Route.SERVICE]
         by_copy = [(each, _as_planned(each)) for each in orders if each.plan.route is Route.LOCAL]
@@ -109,7 +109,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if by_service:
             self._tally.importing()
         pool = Pool(by_service, self._import, workers=IN_FLIGHT, halted=self._halted)
-        with self._display:
+        with sigterm_as_ctrl_c(), self._display:
             pool.start()
             try:
                 self._copy(by_copy)
@@ -174,7 +174,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     def _refused(self, order: Order, ex: ImportRefused) -> None:
         refusal = understood(order, ex)
-        if is_cured_here(order, refusal):
+        if is_cured_here(order, refusal, self._connections.saved):
             logger.info("The service's own words: %s", ex)
             self._fall_back(order, reason_for_here(order, refusal))
             return

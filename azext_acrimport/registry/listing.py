@@ -76,11 +76,14 @@ class Listings(RepositoryBase):
         return found
 
     def has_tags(self) -> bool | None:
-        """Whether there is any tag; None where the registry does not tell."""
+        """Whether there is any tag; None where the registry does not tell: it is then asked no more."""
+        if self.registry.refuses_tags:
+            return None
         try:
             answer = self._call("GET", f"/v2/{self.name}/tags/list?n=1", expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
         except RegistryError as ex:
             if ex.status in (400, 401, 403, 405):
+                self.registry.refuses_tags = True
                 return None
             raise
         return answer.status == 200 and bool(_tags_of(answer, self.registry.host))

@@ -36,6 +36,7 @@ class Registry:
         self.client = Client(host, transport, credentials=credentials, policy=policy, clock=clock, on_wait=on_wait)
         self.habits: UploadHabits = habits_for(host)
         self.lists_referrers: bool | None = None  # as far as it has shown when it was given some
+        self.refuses_tags = False  # whether it has refused to list them: ACR may want a right of its own for that
 
     @property
     def counts_pulls(self) -> bool:

@@ -108,6 +108,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         halted: threading.Event | None = None,
     ) -> None:
         self._tallies = [Tally(root) for root in roots]
+        self._registries = _registries_of(roots)
         self._observe = observe
         self._halted = halted or threading.Event()
         self._tuning = Tuning(settings)
@@ -134,16 +135,16 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         )
 
     def run(self) -> list[CopyResult | Exception]:
-        for registry in self._registries():
+        for registry in self._registries:
             self._listen(registry)
         self._ask()
         try:
             self._executor.run()
         except BaseException:  # Ctrl-C arrives here too
-            for registry in self._registries():
+            for registry in self._registries:
                 registry.interrupt()
             self._executor.stop(_FAREWELL_SECONDS)  # workers cancel their uploads meanwhile
-            for registry in self._registries():
+            for registry in self._registries:
                 registry.stop()
             self._executor.stop(_LAST_SECONDS)  # what hangs in a look-up of a name is left behind
             raise
@@ -156,11 +157,6 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if not (tally.is_complete or tally.failure):  # a defect of ours: better said than taken for success
             return RuntimeError(f"the copy of {tally.root.source}:{tally.root.identifier} was left incomplete")
         return tally.failure or tally.result
-
-    def _registries(self) -> set[SourceRegistry]:
-        roots = [tally.root for tally in self._tallies]
-        registries: set[SourceRegistry] = {root.source.registry for root in roots}
-        return registries | {target.repository.registry for root in roots for target in root.targets}
 
     # Resolve
 
@@ -189,7 +185,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _submit_question(self, tallies: list[Tally], question: Task) -> None:
         def task() -> None:
             question()
-            slowest = max(registry.round_trip_seconds for registry in self._registries())
+            slowest = max(registry.round_trip_seconds for registry in self._registries)
             self._executor.widen(*self._tuning.workers(slowest))
             with self._lock:
                 for tally in tallies:
@@ -206,7 +202,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if self._is_connected or count < 2:
             return
         self._is_connected = True
-        for registry in self._registries():
+        for registry in self._registries:
             if not self._is_bulk or registry.round_trip_seconds > tuning.FAR_SECONDS:
                 self._executor.submit(Priority.GET_MANIFEST, partial(self._connect_to, registry, count))
 
@@ -483,6 +479,11 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             self._observe(ImageFinished(tally.root, ex))
         for heir in heirs:
             self._submit_blob(heir)
+
+
+def _registries_of(roots: Sequence[Root]) -> set[SourceRegistry]:
+    registries: set[SourceRegistry] = {root.source.registry for root in roots}
+    return registries | {target.repository.registry for root in roots for target in root.targets}
 
 
 def _batches(tallies: list[Tally]) -> list[list[Tally]]:

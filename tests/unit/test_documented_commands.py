@@ -17,6 +17,7 @@ import pytest
 import yaml
 from azure.cli.core import get_default_cli
 from azure.cli.core.parser import AzCliCommandParser
+from knack.help_files import helps
 
 from azext_acrimport import COMMAND_LOADER_CLS
 
@@ -25,6 +26,7 @@ FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROO
 GROUP = "az acrx "
 _FENCE = re.compile(r"^ *```.*?^ *```", re.M | re.S)
 _INLINE = re.compile(r"`(az acrx [^`]*)`")
+_OPTIONS = re.compile(r"\| `(--[^`]*)`[^|]*\|$", re.M)  # the last cell of a row
 _FLOW = re.compile(r"\[(az, acrx, [^\]]*)\]")  # a command in YAML
 _END = {"|", "||", "&", "&&", ";", ";;", ">", ">>", "<", "(", ")"}
 
@@ -35,6 +37,8 @@ def command_lines(path: Path) -> Iterator[list[str]]:
     if path.suffix == ".md":
         found = [code for block in _FENCE.findall(text) for code in _in_code(block)]
         found += _INLINE.findall(_FENCE.sub("", text))
+        if path.name == "moving.md":
+            found += [f"{GROUP}import {options}" for options in _OPTIONS.findall(text)]
     else:
         found = list(_in_code(text))
     found += [", ".join(line.split(", ")).replace(", ", " ") for line in _FLOW.findall(text)]
@@ -93,6 +97,15 @@ def test_a_command_line_is_taken(parse: Parse, path: Path, words: list[str]) -> 
         parse(words)
     except SystemExit:
         pytest.fail(f"{path.name}: az {shlex.join(words)} is not taken")
+
+
+@pytest.mark.parametrize("name", ["acrx import", "acrx check"])
+def test_an_example_of_the_help_is_taken(parse: Parse, name: str) -> None:
+    texts = [example["text"] for example in yaml.safe_load(helps[name])["examples"]]
+
+    assert len(texts) >= 4
+    for text in texts:
+        parse(shlex.split(text)[1:])
 
 
 @pytest.mark.parametrize("words", [["acrx", "import", "-n", "x", "--source", "a/b", "--colour"], ["acrx", "impotr"]])
