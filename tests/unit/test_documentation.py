@@ -84,7 +84,7 @@ PRIVATE = NetworkFacts("registry.corp", is_acr=False, in_arm=False, is_private_h
         ("does not show you the target", Case(UNSEEN, CLOSED)),
         ("the target is restricted and not trusting", Case(CLOSED, CLOSED)),
         ("restricted and not trusting", Case(OPEN, CLOSED)),
-        ("would not get its resource ID", Case(OPEN, TRUSTING)),
+        ("given by login server with credentials", Case(OPEN, TRUSTING)),
         ("its address is private", Case(OPEN, PRIVATE)),
         ("otherwise", Case(TRUSTING, OPEN)),
     ],
