@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
-from azext_acrimport.docker_config import HelpersOnce
+from azext_acrimport.docker_config import asked_once
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
@@ -51,7 +51,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self._identities: dict[str | None, EntraIdentity] = {}
         self._given: dict[tuple[str, Login], Credentials | None] = {}
         self._saved: dict[tuple[str, str], Credentials | None] = {}
-        self._helpers = HelpersOnce()
+        self._ask_helper = asked_once()
 
     def __enter__(self) -> Connections:
         return self
@@ -142,7 +142,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
 
     def _saved_once(self, host: str, repository: str) -> Credentials | None:
         if (host, repository) not in self._saved:
-            self._saved[host, repository] = saved_credentials(host, repository, self._helpers)
+            self._saved[host, repository] = saved_credentials(host, repository, self._ask_helper)
         return self._saved[host, repository]
 
 

@@ -76,7 +76,7 @@ def test_a_helper_is_asked_once_for_each_registry(
         return {"Username": "me", "Secret": f"of {server}"}
 
     monkeypatch.setattr(docker_config, "_run_helper", helper)
-    monkeypatch.setattr(connections, "_helpers", docker_config.HelpersOnce())
+    monkeypatch.setattr(connections, "_ask_helper", docker_config.asked_once())
     monkeypatch.setattr(docker_config.logger, "warning", lambda text, *_: said.append(text))
 
     found = {registry_of(connections, "one.example", f"app{number}:v1") for number in range(20)}
