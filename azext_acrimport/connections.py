@@ -20,7 +20,8 @@ from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity
-from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.registry import Registry
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.resolve import Endpoint
