@@ -184,6 +184,31 @@ def test_the_result_in_the_readme_has_the_keys_and_values_of_a_result() -> None:
     assert statuses == {each.value for each in Status}
 
 
+# Options
+
+
+def options() -> list[list[str]]:
+    """The options of each argument that is the command's own, the short ones too."""
+    found = []
+    for node in ast.walk(ast.parse((ROOT / "azext_acrimport" / "_params.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "argument":
+            given = {each.arg: each.value for each in node.keywords}
+            name = ast.literal_eval(node.args[0])
+            if name != "resource_group_name":
+                listed = given.get("options_list")
+                found.append(ast.literal_eval(listed) if listed else [f"--{name.replace('_', '-')}"])
+    return found
+
+
+@pytest.mark.parametrize("names", options(), ids=lambda names: names[0])
+def test_every_option_is_in_the_readme_and_in_a_test_with_the_real_az(names: list[str]) -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "cli").glob("*.py"))
+    readme = README.read_text(encoding="utf-8")
+
+    for text in (tests, readme):
+        assert any(re.search(rf"(?<![\w-]){name}(?![\w-])", text) for name in names)
+
+
 # Names
 
 
