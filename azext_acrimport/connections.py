@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
@@ -42,7 +43,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self.policy = RetryPolicy(retries=effort.retries)
         self._cli_ctx = cli_ctx
         self._hide = hide
-        self._signed_in: dict[tuple[str, str], EntraIdentity] = {}
+        self._signed_in: dict[tuple[str, str], EntraIdentity | IdentityFailure] = {}
         self._layouts = Layouts(self.clock)
         self._lock = threading.Lock()
         self._transport: Transport | None = None
@@ -118,8 +119,14 @@ class Connections:  # pylint: disable=too-many-instance-attributes
             return None
         key = (str(login.identity), source.host)
         if key not in self._signed_in:
-            self._signed_in[key] = sign_in(self._cli_ctx, login.identity, source, hide=self._hide)
-        return self._signed_in[key]
+            try:
+                self._signed_in[key] = sign_in(self._cli_ctx, login.identity, source, hide=self._hide)
+            except IdentityFailure as ex:
+                self._signed_in[key] = ex  # asking again for the next image of a list would take as long, and fail too
+        found = self._signed_in[key]
+        if isinstance(found, IdentityFailure):
+            raise found
+        return found
 
     def _source_credentials(self, source: Endpoint, repository: str, login: Login) -> Credentials | None:
         if login.identity:
