@@ -33,7 +33,7 @@ def _row(result: dict[str, Any], name: str) -> OrderedDict[str, Any]:
             ("Status", result["status"]),
             ("Registry", result["registry"]),
             ("Image", name),
-            ("Source", result["source"]),
+            ("Source", _source(result)),
             ("Digest", _short(result["digest"])),
             ("Route", route),
             ("BytesCopied", "" if result["bytesCopied"] is None else result["bytesCopied"]),
@@ -61,7 +61,7 @@ def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str
             ("Registry", result["registry"]),
             ("Image", name),
             ("Tag", change),
-            ("Source", result["source"]),
+            ("Source", _source(result)),
             ("Digest", _short(result["digest"])),
             ("Manifests", "" if manifests is None else manifests),
             ("Blobs", "" if blobs is None else blobs),
@@ -69,6 +69,13 @@ def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str
             ("Why", ""),
         ]
     )
+
+
+def _source(result: dict[str, Any]) -> str:
+    """The source, with as much of its digest as the column beside it has."""
+    source: str = result["source"]
+    name, at, digest = source.partition("@")
+    return f"{name}{at}{digest.partition(':')[0]}:{_short(digest)}" if at else source
 
 
 def _short(digest: str | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import connections, custom, planning, run, service
+from azext_acrimport import connections, custom, planning, reporting, run, service
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.connections import Connections
 from azext_acrimport.credentials import signed_in_identity
@@ -108,7 +108,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("azext_acrimport._client_factory.cf_registries", lambda cli_ctx, subscription: None)
     monkeypatch.setattr("azext_acrimport.credentials.saved_credentials", lambda host, repository: found.saved)
     monkeypatch.setattr("azext_acrimport.resolve.is_private_host", lambda host: False)
-    for module in (custom, planning, run):
+    for module in (planning, reporting, run):
         monkeypatch.setattr(module.logger, "warning", lambda text, *args, **_: found.said.append(text % args))
     return found
 
