@@ -48,7 +48,9 @@ def _plan_rows(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
     names = result["images"] + [f"{name} (untagged)" for name in result["repositories"]]
     rows = [_plan_row(result, name, changes.get(name, "")) for name in names or [""]]
     why = result["error"]["message"] if result["error"] else result["reason"]
-    rows[0]["Why"] = "\n".join(textwrap.wrap(why, _WHY_WIDTH, break_long_words=False, break_on_hyphens=False))
+    rows[0]["Why"] = "\n".join(textwrap.wrap(why, _WHY_WIDTH, break_on_hyphens=False))
+    for row in rows[1:]:
+        row.update(dict.fromkeys(("Manifests", "Blobs", "BytesToMove"), ""))  # else a reader adds them up
     return rows
 
 

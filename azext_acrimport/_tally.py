@@ -123,10 +123,15 @@ class CopyTally:
             self._pace.add(event.size - arrived)
 
     def parts(self) -> list[str]:
-        """Blobs, bytes, rate and time left."""
+        """That it is a copy, and how far it is."""
+        begun = [] if self._found.blobs else ["reading the image"]
+        first, *others = begun + self.progress()
+        return [f"Copying: {first}", *others]
+
+    def progress(self) -> list[str]:
+        """Blobs, bytes, rate and time left, as far as there are any, and what is waited for."""
         with self._lock:
-            rate = self._pace.rate()
-            parts = ["reading the image"]
+            rate, parts = self._pace.rate(), []
             if self._found.blobs:
                 size = f"{format_bytes(self._done.size)} of {format_bytes(self._found.size)}"
                 parts = [f"{self._done.blobs} of {self._found.blobs} blobs", size]
@@ -136,7 +141,7 @@ class CopyTally:
             text, until = self._waiting
             if text and until > self._clock():
                 parts.append(text)
-            return [f"Copying: {parts[0]}", *parts[1:]]
+            return parts
 
     def blobs(self, columns: int) -> list[str]:
         """A line for each blob that is on its way, the oldest first."""
@@ -229,9 +234,13 @@ class RunTally:
             self._ended.add(id(image))
 
     def parts(self) -> list[str]:
-        """The images, and then what each route tells."""
-        parts = [f"{len(self._ended)} of {self._images} images"] if self._images > 1 else []
-        return parts + [part for each in self._under_way() for part in each.parts()]
+        """Of one image what its route tells; of many the images first, and how many the service still has to see to."""
+        if self._images <= 1:
+            return [part for each in self._under_way() for part in each.parts()]
+        copies, by_service = self._copies, self._by_service
+        parts = [f"{len(self._ended)} of {self._images} images"]
+        parts += [f"{by_service} with the service"] if by_service > 0 else []
+        return parts + (copies.progress() if copies else [])
 
     def blobs(self, columns: int) -> list[str]:
         """A line for each blob that is on its way."""
