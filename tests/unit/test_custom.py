@@ -20,23 +20,15 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.credentials import signed_in_identity
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.orders import Login, Order
-from azext_acrimport.plan import NetworkSettings
 from azext_acrimport.registry.credentials import EntraIdentity, EntraToken, Password
 from azext_acrimport.resolve import Endpoint
 from azext_acrimport.transfer.result import CopyResult, Count
+from tests.support.orders import azure_registry
 
 DIGEST = "sha256:" + "0" * 64
 COPIED = CopyResult(DIGEST, "application/x", Count(copied=1), Count(copied=2), 100)
 NO_RIGHT = ImportRefused(403, "AuthorizationFailed", "no authorization to perform action 'x/importImage/action'")
 UNAUTHORIZED = ImportRefused(400, "InvalidParameters", "Invalid message Unauthorized UNAUTHORIZED")
-
-
-def registry(name: str, subscription: str = "sub-1", **network: str) -> AzureRegistry:
-    text = f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/{name}"
-    identity = ResourceId.parse(text)
-    assert identity
-    settings = {"public_network_access": "Enabled", "bypass": "AzureServices", "export_policy": "enabled"} | network
-    return AzureRegistry(identity, f"{name}.azurecr.io", "Premium", NetworkSettings(**settings))
 
 
 class Config:
@@ -54,7 +46,7 @@ class World:
     """Both routes, and what was asked of them."""
 
     def __init__(self) -> None:
-        self.registries = [registry("prodreg"), registry("srcreg", "sub-2")]
+        self.registries = [azure_registry("prodreg"), azure_registry("srcreg", "sub-2")]
         self.refusal: ImportRefused | None = None
         self.bodies: list[Mapping[str, Any]] = []
         self.no_waits: list[bool] = []
@@ -136,7 +128,7 @@ def test_credentials_go_along_to_the_service(world: World) -> None:
 
 
 def test_a_target_that_the_service_cannot_reach_is_copied_to(world: World) -> None:
-    world.registries[0] = registry("prodreg", public_network_access="Disabled", bypass="None")
+    world.registries[0] = azure_registry("prodreg", public_network_access="Disabled", bypass="None")
 
     result = world("docker.io/library/app:v1", target_tags=["copy:v2"], repository=["bare"])
 
@@ -266,7 +258,9 @@ def test_the_configured_route_is_taken_and_named(world: World) -> None:
 
 
 def test_images_that_must_not_leave_are_not_taken_out(world: World) -> None:
-    world.registries[1] = registry("srcreg", public_network_access="Disabled", bypass="None", export_policy="disabled")
+    world.registries[1] = azure_registry(
+        "srcreg", public_network_access="Disabled", bypass="None", export_policy="disabled"
+    )
 
     with pytest.raises(azclierror.ForbiddenError, match="exportPolicy is disabled"):
         world("srcreg.azurecr.io/app:v1")
