@@ -22,8 +22,6 @@ from azext_acrimport.run import Ended, known_digest
 
 logger = get_logger(__name__)
 
-_NOT_WAITED_FOR = "Without waiting for it, the command does not tell whether it fails."
-
 
 def outcome_of(ended: Ended) -> Outcome:
     """How an order ended, as it is printed."""
@@ -74,7 +72,7 @@ def say_routes(orders: Sequence[Order]) -> None:
 
 def say_started() -> None:
     """Say what is not known of one import that is not waited for."""
-    logger.warning("The import has started. %s", _NOT_WAITED_FOR)
+    logger.warning("The import has started. Without waiting for it, the command does not tell whether it fails.")
 
 
 def say_end(ended: Ended) -> None:
@@ -95,7 +93,9 @@ def say_sum(outcomes: Sequence[Outcome]) -> None:
     counts = Counter(each.status for each in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
     text = f"{len(outcomes)} image{'' if len(outcomes) == 1 else 's'}: {', '.join(parts) or 'none is in this part'}."
-    logger.warning("%s", f"{text} {_NOT_WAITED_FOR}" if counts[Status.STARTED] else text, extra=NOTICE)
+    if counts[Status.STARTED]:
+        text += " Of those that have started, the command does not tell whether they fail."
+    logger.warning("%s", text, extra=NOTICE)
 
 
 def count_routes(ended: Sequence[Ended]) -> None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -84,7 +85,7 @@ class World:
         self.copies += roots
         return [COPIED] * len(roots)
 
-    def __call__(self, source: str, name: str = "prodreg", **options: Any) -> Any:
+    def __call__(self, source: str | None, name: str = "prodreg", **options: Any) -> Any:
         return custom.import_image(
             SimpleNamespace(cli_ctx=self.cli_ctx), registry_name=name, source_image=source, **options
         )
@@ -289,6 +290,101 @@ def test_a_malformed_argument_stops_the_command_before_azure_is_asked(
 
     with pytest.raises(azclierror.InvalidArgumentValueError, match=message):
         world(source, **options)
+
+
+class Leave:
+    """The exit code that the command asks for."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+
+    def __call__(self, cli_ctx: Any, code: int) -> None:
+        self.codes.append(code)
+
+
+@pytest.fixture
+def leave(monkeypatch: pytest.MonkeyPatch) -> Leave:
+    found = Leave()
+    monkeypatch.setattr(custom, "exit_after_output", found)
+    return found
+
+
+def many(world: World, *lines: str, **options: Any) -> Any:
+    return world(None, from_file="\n".join(lines) + "\n", **options)
+
+
+APP, OTHER = "docker.io/library/app:v1", "docker.io/library/other:v1"
+
+
+def test_a_list_has_a_result_for_each_of_its_entries(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", f"- {{source: {OTHER}, via: local}}")
+
+    assert [(each["status"], each["route"], each["line"]) for each in results] == [
+        ("imported", "service", 1),
+        ("imported", "local", 2),
+    ]
+    assert leave.codes == []
+    assert world.said[-1] == "2 images: 2 imported."
+
+
+def test_a_list_with_a_failure_ends_with_1_and_the_others_done(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", "- {source: 'app:v1', registry: no.such.registry}")
+
+    assert [each["status"] for each in results] == ["imported", "failed"]
+    assert "Cannot find source registry" in results[1]["error"]["message"]
+    assert leave.codes == [1]
+
+
+def test_after_a_failure_before_the_run_nothing_is_begun_if_so_asked(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", "- {source: 'app:v1', registry: no.such.registry}", fail_fast=True)
+
+    assert [each["status"] for each in results] == ["skipped", "failed"]
+    assert (world.bodies, world.copies, leave.codes) == ([], [], [1])
+
+
+def test_a_list_is_not_waited_for_if_so_asked(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", f"- {OTHER}", return_at_once=True)
+
+    assert [each["status"] for each in results] == ["started", "started"]
+    assert "2 started" in world.said[-1]
+    assert leave.codes == []
+
+
+def test_a_part_of_a_list_may_be_empty(world: World, leave: Leave) -> None:
+    parts = [many(world, f"- {APP}", shard=f"{index}/2") for index in (1, 2)]
+
+    assert sorted(map(len, parts)) == [0, 1]
+    assert leave.codes == []
+
+
+@pytest.mark.parametrize("options", [{"shard": "1/2"}, {"shard": "3/2"}])
+def test_one_image_has_no_parts(world: World, options: dict[str, Any]) -> None:
+    with pytest.raises(azclierror.InvalidArgumentValueError, match="--shard"):
+        world(APP, **options)
+
+
+def test_a_dry_run_tells_and_does_nothing(world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        custom, "forecast", lambda prepared, *_: [SimpleNamespace(as_dict=lambda: "seen")] * len(prepared)
+    )
+
+    assert world(APP, dry_run=True, return_at_once=True) == "seen"
+    assert many(world, f"- {APP}", "- {source: 'app:v1', registry: no.such.registry}", dry_run=True) == ["seen", "seen"]
+    assert (world.bodies, world.copies, leave.codes, world.said) == ([], [], [], [])
+
+
+def test_passwords_of_a_list_are_in_no_log_while_it_runs(
+    world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def copy(roots: list[Order], *_: Any, **__: Any) -> list[CopyResult]:
+        logging.getLogger("another").warning("sent %s", {"password": "s3cret-value"})
+        return [COPIED] * len(roots)
+
+    monkeypatch.setattr(run, "copy_from_here", copy)
+    many(world, f"- {{source: {APP}, username: me, password: s3cret-value, via: local}}")
+
+    assert "sent" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize(
