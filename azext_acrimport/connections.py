@@ -68,6 +68,12 @@ class Connections:  # pylint: disable=too-many-instance-attributes
             self._transport = Transport(transport_settings())
         return self._transport
 
+    def interrupt(self) -> None:
+        """Break off whatever is asked of a registry, in all threads."""
+        self.clock.cancelled.set()
+        if self._transport:
+            self._transport.interrupt()
+
     def sign_in(self, order: Order) -> EntraIdentity | None:
         """Sign in to the source as the identity that the order names; None where it names none.
 

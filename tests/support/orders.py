@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -66,7 +67,7 @@ class Told:
     host: str
     name: str
     by_tag: Mapping[str, str] = field(default_factory=dict)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     one_by_one: bool = False
     asked: list[str] = field(default_factory=list)
 
@@ -112,6 +113,10 @@ class Answers:
         self.sources = {name: Told(*name.split("/", 1), tags) for name, tags in (sources or {}).items()}
         self.targets = {name: Told("prodreg.azurecr.io", name, tags) for name, tags in (target or {}).items()}
         self.no_token: dict[str, Exception] = {}
+        self.interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
 
     def sign_in(self, order: Order) -> None:
         if order.source.host in self.no_token:

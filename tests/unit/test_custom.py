@@ -19,6 +19,7 @@ from azext_acrimport import connections, custom, planning, reporting, run, servi
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.connections import Connections
 from azext_acrimport.credentials import signed_in_identity
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.orders import Login, Order
 from azext_acrimport.registry.credentials import EntraIdentity, EntraToken, Password
@@ -361,6 +362,24 @@ def test_a_part_of_a_list_may_be_empty(world: World, leave: Leave) -> None:
 def test_one_image_has_no_parts(world: World, options: dict[str, Any]) -> None:
     with pytest.raises(azclierror.InvalidArgumentValueError, match="--shard"):
         world(APP, **options)
+
+
+def test_an_identity_that_gets_no_token_is_asked_once_and_fails_its_own_entries(
+    world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def sign_in(cli_ctx: Any, wanted: Any, source: Endpoint, hide: Any) -> EntraIdentity:
+        asked.append(source.host)
+        raise IdentityFailure("No token.", ("Do so",))
+
+    monkeypatch.setattr(connections, "sign_in", sign_in)
+    entry = "{{source: 'srcreg.azurecr.io/app:v{}', source-identity: managed}}"
+    results = many(world, *(f"- {entry.format(number)}" for number in range(5)), f"- {APP}")
+
+    assert [each["status"] for each in results] == ["failed"] * 5 + ["imported"]
+    assert results[0]["error"] == {"message": "No token.", "advice": ["Do so"]}
+    assert asked == ["srcreg.azurecr.io"]
 
 
 def test_a_dry_run_tells_and_does_nothing(world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from azext_acrimport.oci.platform import Platform
 from azext_acrimport.orders import Effort, Login, Order, Request
 from azext_acrimport.plan import Route, RouteRefused, Via
 from azext_acrimport.planning import Prepared, Unready, prepare
-from azext_acrimport.registry.errors import ProtocolError
+from azext_acrimport.registry.errors import Cancelled, ProtocolError
 from azext_acrimport.request import TargetName
 from azext_acrimport.resolve import RegistryMissing, Resolver
 from azext_acrimport.transfer.errors import CopyError
@@ -186,6 +186,23 @@ def test_what_fails_of_one_is_not_the_failure_of_another(bad: Request, kind: typ
     assert isinstance(unready.failure, kind)
     assert unready.request.line == 3
     assert isinstance(order, Order)
+
+
+def test_who_stops_does_not_wait_for_what_is_being_asked() -> None:
+    answers = Answers({"quay.io/slow": {}, "quay.io/app": {}})
+
+    class Slow(Told):
+        def tags(self) -> Iterator[str]:
+            assert answers.interrupted.wait(10)
+            raise Cancelled
+
+    answers.sources["quay.io/slow"] = Slow("quay.io", "slow")
+    answers.sources["quay.io/app"].failure = KeyboardInterrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        plan(request("quay.io/app", tags=ALL), request("quay.io/slow", tags=ALL), answers=answers)
+
+    assert answers.interrupted.is_set()
 
 
 def test_each_registry_is_looked_for_once() -> None:
