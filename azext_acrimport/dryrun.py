@@ -58,7 +58,7 @@ class Forecast:
             "digest": seen.digest if seen else None,
             "originalDigest": seen.original_digest if seen else None,
             "mediaType": (seen.media_type or None) if seen else None,
-            "images": [f"{repository}:{tag}" for repository, tag in images.tagged] if images else [],
+            "images": list(images.names) if images else [],
             "repositories": list(images.untagged) if images else [],
             "route": order.plan.route.value if order else None,
             "reason": order.plan.reason if order else None,

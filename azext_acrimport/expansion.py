@@ -122,7 +122,7 @@ def _with_aliases(order: Order, repository: Source, listed: list[str]) -> Order:
     aliases = [tag for tag in _by_digest(repository, listed).get(digest, []) if tag != own]
     # A digest has no tag of its own to be called by: `latest` would be a guess where its real tags are known.
     is_named = order.request.images or reference.tag or not (reference.digest and aliases)
-    names = [f"{name}:{tag}" for name, tag in order.images.tagged] if is_named else []
+    names = list(order.images.names) if is_named else []
     names += [f"{name}:{alias}" for name in dict.fromkeys(name for name, _ in order.images.tagged) for alias in aliases]
     source = f"{split_image(order.images.source)[0]}@{digest}"
     return replace(order, images=replace(order.images, source=source, tags=tuple(dict.fromkeys(names))))

@@ -65,5 +65,5 @@ def reason_for_here(order: Order, refusal: Refusal) -> str:
 
 def failure_of(order: Order, refusal: Refusal, *, is_referrer: bool = False) -> ServiceFailure:
     """The refusal as an error that names both sides."""
-    tags = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
-    return ServiceFailure(refusal, order.source.host, order.images.source, order.target.host, tags, is_referrer)
+    images = order.images
+    return ServiceFailure(refusal, order.source.host, images.source, order.target.host, images.names, is_referrer)

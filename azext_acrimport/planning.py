@@ -103,9 +103,8 @@ def _repository_of(order: Order) -> str:
 
 
 def _claim(order: Order) -> Claim:
-    names = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
     source = " ".join([order.source_name, *map(str, order.request.platforms)])
-    return Claim(order.request.line or 0, order.target.host, names, source, order.images.untagged)
+    return Claim(order.request.line or 0, order.target.host, order.images.names, source, order.images.untagged)
 
 
 def order_of(request: Request, resolver: Resolver) -> Order:

@@ -72,7 +72,7 @@ def orders(prepared: Sequence[Prepared]) -> list[Order]:
 
 
 def names(prepared: Sequence[Prepared]) -> list[list[str]]:
-    return [[f"{name}:{tag}" for name, tag in each.images.tagged] for each in orders(prepared)]
+    return [list(each.images.names) for each in orders(prepared)]
 
 
 @pytest.mark.parametrize(
