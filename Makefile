@@ -2,6 +2,7 @@
 # make test   run every test
 # make lint   check formatting, types and the rules for Azure CLI extensions
 # make matrix try the extension in several versions of the Azure CLI and of Python
+# make docs   draw what the documentation shows of the code: the rules of the route, and the recording of the demo
 # make bench  measure the copier beside skopeo, crane and regctl (those that are on the PATH), between real registries
 # All need Python 3.10 or newer, and no root. Another Python: make PYTHON=/path/to/python3
 
@@ -17,10 +18,10 @@ SOURCES := setup.py $(wildcard $(PACKAGE) emulator tests scripts bench examples)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format coverage package matrix bench bench-quick bench-startup bench-faults clean
+.PHONY: help venv demo test lint format coverage package matrix docs bench bench-quick bench-startup bench-faults clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -n 6
+	@sed -n 's/^# //p' Makefile | head -n 7
 
 $(STAMP): requirements-dev.txt requirements-azdev.txt scripts/venv.sh
 	@sh scripts/venv.sh "$(PYTHON)" "$(VENV)"
@@ -54,6 +55,10 @@ package: $(STAMP)
 # Others: make matrix MATRIX="2.80.0/3.10 2.91.0/3.12"
 matrix: $(STAMP)
 	@$(BIN)/python scripts/matrix.py $(MATRIX)
+
+docs: $(STAMP)
+	$(BIN)/python scripts/draw_route.py
+	$(BIN)/python scripts/record_demo.py
 
 # More options: make bench BENCH="--rows W1,W3 --runs 3"; see python3 -m bench --help
 bench: $(STAMP)

@@ -75,7 +75,7 @@ def load_arguments(self: Any, _: Any) -> None:
 
 
 def _load_source(self: Any) -> None:
-    with self.argument_context("acrx", arg_group="Source") as c:
+    with self.argument_context("acrx import", arg_group="Source") as c:
         c.argument(
             "source_image",
             options_list=["--source"],
@@ -85,6 +85,7 @@ def _load_source(self: Any) -> None:
             "Or an image layout on this machine: `oci:DIRECTORY:tag`, `oci-archive:FILE:tag`.",
             validator=validate_required,
         )
+    with self.argument_context("acrx", arg_group="Source") as c:
         c.argument(
             "source_registry",
             options_list=["--registry", "-r"],

@@ -54,12 +54,13 @@ class ResourceId:
 
 @dataclass(frozen=True)
 class AzureRegistry:
-    """A registry as Azure Resource Manager shows it."""
+    """A registry as Azure Resource Manager shows it. ``has_own_key``: it is encrypted with a customer-managed key."""
 
     id: ResourceId
     login_server: str
     sku: str | None
     network: NetworkSettings
+    has_own_key: bool = False
 
     @property
     def name(self) -> str:
@@ -87,6 +88,7 @@ class AzureRegistry:
             id=identity,
             login_server=login_server.lower(),
             sku=_text(_get(model, "sku"), "name"),
+            has_own_key=(_text(_get(model, "encryption"), "status") or "").lower() == "enabled",
             network=NetworkSettings(
                 public_network_access=_text(model, "public_network_access"),
                 default_action=_text(rules, "default_action"),

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
+from azext_acrimport.docker_config import HelpersOnce
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
@@ -49,7 +50,9 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self._transport: Transport | None = None
         self._registries: dict[tuple[str, Credentials | None], Registry] = {}
         self._identities: dict[str | None, EntraIdentity] = {}
+        self._given: dict[tuple[str, Login], Credentials | None] = {}
         self._saved: dict[tuple[str, str], Credentials | None] = {}
+        self._helpers = HelpersOnce()
 
     def __enter__(self) -> Connections:
         return self
@@ -107,6 +110,11 @@ class Connections:  # pylint: disable=too-many-instance-attributes
             shown = self._source_credentials(order.source, reference.repository, order.request.login)
             return self._registry(reference.registry, shown).repository(reference.repository)
 
+    def saved(self, host: str, repository: str) -> Credentials | None:
+        """What this machine keeps for a repository."""
+        with self._lock:
+            return self._saved_once(host, repository)
+
     def _registry(self, host: str, credentials: Credentials | None) -> Registry:
         key = (host, credentials)
         if key not in self._registries:
@@ -137,11 +145,17 @@ class Connections:  # pylint: disable=too-many-instance-attributes
     def _source_credentials(self, source: Endpoint, repository: str, login: Login) -> Credentials | None:
         if login.identity:
             return self._identity_at(source, login)
-        return source_credentials(source, repository, login, identity=self._identity, saved=self._saved_once)
+        key = (source.host, login)
+        if key in self._given:
+            return self._given[key]
+        shown = source_credentials(source, repository, login, identity=self._identity, saved=self._saved_once)
+        if login:
+            self._given[key] = shown
+        return shown
 
     def _saved_once(self, host: str, repository: str) -> Credentials | None:
         if (host, repository) not in self._saved:
-            self._saved[host, repository] = saved_credentials(host, repository)
+            self._saved[host, repository] = saved_credentials(host, repository, self._helpers)
         return self._saved[host, repository]
 
 

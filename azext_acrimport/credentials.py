@@ -17,7 +17,7 @@ from typing import Any
 
 from knack.log import get_logger
 
-from azext_acrimport.docker_config import NULL_GUID, Places, find_credentials
+from azext_acrimport.docker_config import NULL_GUID, Places, RunHelper, find_credentials
 from azext_acrimport.registry.claims import claims_of
 from azext_acrimport.registry.credentials import (
     ACR_AUDIENCE,
@@ -83,9 +83,9 @@ def audiences_of(cli_ctx: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for each in (configured or ACR_AUDIENCE, second) if each))
 
 
-def saved_credentials(host: str, repository: str) -> Credentials | None:
+def saved_credentials(host: str, repository: str, run_helper: RunHelper | None = None) -> Credentials | None:
     """What Docker's and podman's files on this machine hold for a repository."""
-    return find_credentials(host, repository, Places(os.environ, Path.home()))
+    return find_credentials(host, repository, Places(os.environ, Path.home()), run_helper)
 
 
 def _token_for_acr(token: str) -> Credentials:

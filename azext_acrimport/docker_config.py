@@ -43,6 +43,24 @@ class HelperFailed(Exception):
     """A credential helper is missing, failed, or gave no answer that can be read."""
 
 
+class HelpersOnce:
+    """Asks each credential helper once for each registry, and not again where it failed.
+
+    A helper is a program that takes its time, and knows registries only, no repositories.
+    """
+
+    def __init__(self, run_helper: RunHelper | None = None) -> None:
+        self._run_helper = run_helper or _run_helper
+        self._answers: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+
+    def __call__(self, helper: str, server: str) -> Mapping[str, Any] | None:
+        key = (helper, server)
+        if key not in self._answers:
+            self._answers[key] = None  # what stays where it fails
+            self._answers[key] = self._run_helper(helper, server)
+        return self._answers[key]
+
+
 @dataclass(frozen=True)
 class Places:
     """Where to look: the environment and the home directory."""

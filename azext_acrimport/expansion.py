@@ -49,7 +49,7 @@ def orders_from(order: Order, connections: Connections) -> list[Order]:
     """
     if order.layout:
         return [_from_layout(order, order.layout, connections)]
-    if not (order.request.tags.is_active or order.request.with_aliases):
+    if is_settled(order):
         return [order]
     repository = connections.source(order)
     with blamed_on(Side.SOURCE, repository):
@@ -60,6 +60,25 @@ def orders_from(order: Order, connections: Connections) -> list[Order]:
     if not chosen:
         raise NothingChosen(repository.registry.host, repository.name, len(listed))
     return [_chosen(order, digest, tags) for digest, tags in _by_digest(repository, chosen).items()]
+
+
+def is_settled(order: Order) -> bool:
+    """Whether it is one image, whose names are known without asking the source."""
+    return not (order.layout or order.request.tags.is_active or order.request.with_aliases)
+
+
+def repository_of(order: Order) -> str | None:
+    """The target repository that every image of an order goes to first, as far as that is known without asking."""
+    if order.images.targets:
+        return next(iter(order.images.targets))
+    request = order.request
+    if not request.tags.is_active:
+        return None
+    repository = split_image(order.images.source)[0]
+    template = (*request.images, *request.repositories, repository)[0].partition(":")[0]
+    if "{tag}" in template:
+        return None
+    return expand(template, SourceParts.of(Reference.within(order.source.host, repository)))
 
 
 def images_of(request: Request, host: str, image: str) -> Images:

@@ -7,11 +7,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.orders import Order
 from azext_acrimport.refusals import Kind, Refusal, classify
+from azext_acrimport.registry.credentials import Credentials
+
+Saved = Callable[[str, str], "Credentials | None"]
 
 
 @dataclass(eq=False)
@@ -39,10 +43,11 @@ def understood(order: Order, ex: ImportRefused) -> Refusal:
     )
 
 
-def is_cured_here(order: Order, refusal: Refusal) -> bool:
+def is_cured_here(order: Order, refusal: Refusal, saved: Saved) -> bool:
     """Whether a copy from here may do what the service could not.
 
-    Where the source asked for credentials and none were given, this machine may have some that the service had not.
+    Where the source asked for credentials and none were given, this machine may have some that the service had not:
+    ``saved`` tells what it keeps for a host and a repository.
     """
     if not order.plan.may_fall_back:
         return False
@@ -50,9 +55,7 @@ def is_cured_here(order: Order, refusal: Refusal) -> bool:
         return True
     if refusal.kind is not Kind.CREDENTIALS or order.request.login or order.source.resource_id:
         return False
-    from azext_acrimport.credentials import saved_credentials
-
-    return order.source.facts.is_acr or saved_credentials(order.source.host, order.reference.repository) is not None
+    return order.source.facts.is_acr or saved(order.source.host, order.reference.repository) is not None
 
 
 def reason_for_here(order: Order, refusal: Refusal) -> str:

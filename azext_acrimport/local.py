@@ -70,6 +70,16 @@ def preview_from_here(roots: Sequence[Root], connections: Connections, effort: E
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
     """Have SIGTERM stop a copy as Ctrl-C does, and both end in ``CopyCancelled``."""
+    with sigterm_as_ctrl_c():
+        try:
+            yield
+        except KeyboardInterrupt as ex:
+            raise CopyCancelled from ex
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Have SIGTERM raise KeyboardInterrupt, as Ctrl-C does."""
     # Python lets the main thread alone set handlers; whoever has set one already knows what it is for.
     is_ours = threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -78,8 +88,6 @@ def _stopped_by_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except KeyboardInterrupt as ex:
-        raise CopyCancelled from ex
     finally:
         if is_ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

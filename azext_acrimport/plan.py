@@ -12,9 +12,10 @@ https://learn.microsoft.com/azure/container-registry/data-loss-prevention
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Union
 
 
 class Route(str, Enum):
@@ -120,6 +121,35 @@ def goes_by_resource_id(source: NetworkFacts, *, named_by_registry: bool, has_cr
     return not has_credentials or (named_by_registry and source.restricted and source.trusting)
 
 
+@dataclass(frozen=True)
+class Case:
+    """What the choice of a route rests on.
+
+    ``via_origin`` says where ``via`` was set; ``local_options`` are the given options that only the local route has.
+    """
+
+    target: NetworkFacts
+    source: NetworkFacts
+    via: Via = Via.AUTO
+    via_origin: str = "--via"
+    same_registry: bool = False
+    local_options: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: what it leads to, a route or the obstacle to any.
+
+    ``when`` says in words what ``reason`` decides: that one gives the reason in words for the user, and nothing where
+    the rule does not apply. ``may_fall_back``: a refusal of the service may lead to the other route.
+    """
+
+    when: str
+    then: Union[Route, Obstacle]
+    reason: Callable[[Case], str]
+    may_fall_back: bool = False
+
+
 def choose_route(
     target: NetworkFacts,
     source: NetworkFacts,
@@ -129,62 +159,91 @@ def choose_route(
     same_registry: bool = False,
     local_options: Sequence[str] = (),
 ) -> Plan:
-    """Choose who moves the bytes. The first rule that applies decides.
+    """Choose who moves the bytes. The first of the ``RULES`` that applies decides.
 
-    ``via_origin`` says where ``via`` was set; ``local_options`` are the given options that only the local route has.
+    The arguments are the fields of :class:`Case`.
 
     :raises RouteRefused: the source's images must not leave it, or the route asked for is impossible.
     """
-    if via is Via.LOCAL:
-        return Plan(Route.LOCAL, f"{via_origin} is local")
-    if via is Via.SERVICE:
-        return _service_as_asked(target, via_origin, local_options)
-    # This one goes first: where the service cannot reach the source, a local copy would get round the policy unseen.
-    if not source.exportable and not same_registry:
-        raise RouteRefused(
-            Obstacle.EXPORT_POLICY,
-            f"source {source.name}: exportPolicy is disabled, its images are not to leave it",
-        )
-    local = _only_local(target, source, local_options)
-    if local:
-        return Plan(Route.LOCAL, local)
-    return Plan(Route.SERVICE, _service_reason(target, source), may_fall_back=True)
+    case = Case(target, source, via, via_origin, same_registry, local_options)
+    rule, reason = next((rule, reason) for rule in RULES if (reason := rule.reason(case)))
+    if isinstance(rule.then, Obstacle):
+        raise RouteRefused(rule.then, reason)
+    return Plan(rule.then, reason, rule.may_fall_back)
 
 
-def _service_as_asked(target: NetworkFacts, via_origin: str, local_options: Sequence[str]) -> Plan:
-    if local_options:
-        raise RouteRefused(
-            Obstacle.LOCAL_OPTION, f"{', '.join(local_options)} cannot go with {via_origin} service: only a copy has it"
-        )
-    if not target.in_arm:
-        raise RouteRefused(Obstacle.TARGET_NOT_IN_ARM, f"{_not_in_arm(target)}, which {via_origin} service needs")
-    return Plan(Route.SERVICE, f"{via_origin} is service")
+def _via_local(case: Case) -> str:
+    return f"{case.via_origin} is local" if case.via is Via.LOCAL else ""
 
 
-def _only_local(target: NetworkFacts, source: NetworkFacts, local_options: Sequence[str]) -> str:
-    """Why the service cannot do it, or nothing."""
-    if local_options:
-        return f"only a copy from here has {', '.join(local_options)}"
-    if not target.in_arm:
-        return f"{_not_in_arm(target)}, so the service cannot be asked to import"
-    if target.restricted and not target.trusting:
-        return _closed("target", target)
-    if source.is_acr and source.restricted:
-        return _source_restricted(source)
-    if not source.is_acr and source.is_private_host:
-        return f"source {source.name}: its address is private, so the service cannot reach it"
-    return ""
+def _via_service_with_local_options(case: Case) -> str:
+    if case.via is not Via.SERVICE or not case.local_options:
+        return ""
+    return f"{', '.join(case.local_options)} cannot go with {case.via_origin} service: only a copy has it"
 
 
-def _source_restricted(source: NetworkFacts) -> str:
-    if not source.trusting:
-        return _closed("source", source)
-    if not source.by_resource_id:
-        return (
-            f"source {source.name}: {source.restriction}, and trusted services get past that by resource ID only, "
-            "not with credentials, so the service cannot reach it"
-        )
-    return ""
+def _via_service_into_the_unknown(case: Case) -> str:
+    if case.via is not Via.SERVICE or case.target.in_arm:
+        return ""
+    return f"{_not_in_arm(case.target)}, which {case.via_origin} service needs"
+
+
+def _via_service(case: Case) -> str:
+    return f"{case.via_origin} is service" if case.via is Via.SERVICE else ""
+
+
+def _must_not_leave(case: Case) -> str:
+    if case.source.exportable or case.same_registry:
+        return ""
+    return f"source {case.source.name}: exportPolicy is disabled, its images are not to leave it"
+
+
+def _local_options(case: Case) -> str:
+    return f"only a copy from here has {', '.join(case.local_options)}" if case.local_options else ""
+
+
+def _target_unknown(case: Case) -> str:
+    if case.target.in_arm:
+        return ""
+    return f"{_not_in_arm(case.target)}, so the service cannot be asked to import"
+
+
+def _target_closed(case: Case) -> str:
+    target = case.target
+    return _closed("target", target) if target.restricted and not target.trusting else ""
+
+
+def _source_closed(case: Case) -> str:
+    source = case.source
+    return _closed("source", source) if source.is_acr and source.restricted and not source.trusting else ""
+
+
+def _source_by_login_server(case: Case) -> str:
+    source = case.source
+    if not (source.is_acr and source.restricted) or source.by_resource_id:
+        return ""
+    return (
+        f"source {source.name}: {source.restriction}, and trusted services get past that by resource ID only, "
+        "not with credentials, so the service cannot reach it"
+    )
+
+
+def _source_private(case: Case) -> str:
+    source = case.source
+    if source.is_acr or not source.is_private_host:
+        return ""
+    return f"source {source.name}: its address is private, so the service cannot reach it"
+
+
+def _service_gets_through(case: Case) -> str:
+    target, source = case.target, case.source
+    if not target.restricted and not source.restricted:
+        known = source.is_acr and source.in_arm
+        return f"the network settings of {'both registries' if known else f'target {target.name}'} let the service by"
+    passed = " and ".join(
+        f"{side} {facts.name}" for side, facts in (("target", target), ("source", source)) if facts.restricted
+    )
+    return f"networkRuleBypassOptions is AzureServices for {passed}, so the service gets past the network restriction"
 
 
 def _closed(side: str, facts: NetworkFacts) -> str:
@@ -200,14 +259,39 @@ def _not_in_arm(target: NetworkFacts) -> str:
     )
 
 
-def _service_reason(target: NetworkFacts, source: NetworkFacts) -> str:
-    if not target.restricted and not source.restricted:
-        known = source.is_acr and source.in_arm
-        return f"the network settings of {'both registries' if known else f'target {target.name}'} let the service by"
-    passed = " and ".join(
-        f"{side} {facts.name}" for side, facts in (("target", target), ("source", source)) if facts.restricted
-    )
-    return f"networkRuleBypassOptions is AzureServices for {passed}, so the service gets past the network restriction"
+# The documentation's tables and its diagram are made of these (scripts/draw_route.py). The last one always applies.
+RULES: tuple[Rule, ...] = (
+    Rule("`--via local` is asked for", Route.LOCAL, _via_local),
+    Rule(
+        "`--via service` is asked for, with an option that only a copy from here has",
+        Obstacle.LOCAL_OPTION,
+        _via_service_with_local_options,
+    ),
+    Rule(
+        "`--via service` is asked for, and Azure Resource Manager does not show you the target",
+        Obstacle.TARGET_NOT_IN_ARM,
+        _via_service_into_the_unknown,
+    ),
+    Rule("`--via service` is asked for", Route.SERVICE, _via_service),
+    # Before what makes the copy necessary: where the service cannot reach the source, a copy would get round the
+    # policy unseen.
+    Rule(
+        "the source's `exportPolicy` is disabled, and it is not the target itself",
+        Obstacle.EXPORT_POLICY,
+        _must_not_leave,
+    ),
+    Rule("an option is given that only a copy from here has", Route.LOCAL, _local_options),
+    Rule("Azure Resource Manager does not show you the target", Route.LOCAL, _target_unknown),
+    Rule("the target is restricted and not trusting", Route.LOCAL, _target_closed),
+    Rule("the source is an ACR that is restricted and not trusting", Route.LOCAL, _source_closed),
+    Rule(
+        "the source is a restricted ACR, and the service would not get its resource ID",
+        Route.LOCAL,
+        _source_by_login_server,
+    ),
+    Rule("the source is not an ACR, and its address is private", Route.LOCAL, _source_private),
+    Rule("otherwise", Route.SERVICE, _service_gets_through, may_fall_back=True),
+)
 
 
 def _is(value: str | None, expected: str) -> bool:

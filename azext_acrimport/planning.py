@@ -16,7 +16,7 @@ from typing import Union
 from knack.log import get_logger
 
 from azext_acrimport.connections import Connections
-from azext_acrimport.expansion import NO_NAMES, NothingChosen, images_of, orders_from
+from azext_acrimport.expansion import NO_NAMES, NothingChosen, images_of, is_settled, orders_from, repository_of
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.layout.reference import LayoutReference, is_layout
@@ -69,6 +69,9 @@ def prepare(
         return [order_of(request, resolver)]
 
     def images_at_source(order: Order) -> list[Order]:
+        goal = None if is_settled(order) else repository_of(order)
+        if shard and goal and not shard.holds(goal):
+            return []  # so that a source is not asked for its tags by every machine
         connections.sign_in(order)
         return orders_from(order, connections)
 

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from knack.log import get_logger
 
@@ -19,6 +21,9 @@ from azext_acrimport.plan import NetworkFacts, goes_by_resource_id
 from azext_acrimport.request import InvalidRequest, TargetName, split_source, within_registry
 
 logger = get_logger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(eq=False)
@@ -103,15 +108,12 @@ class Resolver:
     def __init__(self, directory: Directory, suffix: str | None) -> None:
         self.directory = directory
         self.suffix = suffix
-        self._targets: dict[tuple[str, str | None], Endpoint] = {}
-        self._sources: dict[tuple[str, bool, bool], tuple[Endpoint, tuple[str, ...]]] = {}
+        self._targets: dict[tuple[str, str | None], Endpoint | RegistryMissing] = {}
+        self._sources: dict[tuple[str, bool, bool], tuple[Endpoint, tuple[str, ...]] | RegistryMissing] = {}
 
     def target(self, name: TargetName, group: str | None) -> Endpoint:
         """The target, as :func:`find_target` finds it."""
-        key = (name.name, group)
-        if key not in self._targets:
-            self._targets[key] = find_target(self.directory, name, group)
-        return self._targets[key]
+        return _once(self._targets, (name.name, group), lambda: find_target(self.directory, name, group))
 
     def source(self, given: SourceArguments) -> tuple[Endpoint, str]:
         """The source, and the image within it.
@@ -134,11 +136,25 @@ class Resolver:
         self, registry: str, has_credentials: bool, *, named_by_registry: bool
     ) -> tuple[Endpoint, tuple[str, ...]]:
         """A source, and the login servers that ``--source`` may repeat."""
-        key = (registry, has_credentials, named_by_registry)
-        if key not in self._sources:
-            find = _named if named_by_registry else _in_full
-            self._sources[key] = find(self.directory, registry, self.suffix, has_credentials)
-        return self._sources[key]
+        find = _named if named_by_registry else _in_full
+        return _once(
+            self._sources,
+            (registry, has_credentials, named_by_registry),
+            lambda: find(self.directory, registry, self.suffix, has_credentials),
+        )
+
+
+def _once(known: dict[K, V | RegistryMissing], key: K, find: Callable[[], V]) -> V:
+    """What was found before, or is found now; what is missing is not looked for again."""
+    if key not in known:
+        try:
+            known[key] = find()
+        except RegistryMissing as ex:
+            known[key] = ex
+    found = known[key]
+    if isinstance(found, RegistryMissing):
+        raise found.with_traceback(None)
+    return found
 
 
 def find_source(directory: Directory, given: SourceArguments, suffix: str | None) -> tuple[Endpoint, str]:

@@ -23,12 +23,12 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
 from azext_acrimport.importing import ImportRefused
-from azext_acrimport.local import copy_from_here, root_of
+from azext_acrimport.local import copy_from_here, root_of, sigterm_as_ctrl_c
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status, Taken
-from azext_acrimport.pinned import parts_of
-from azext_acrimport.plan import Route
+from azext_acrimport.pinned import list_referrers, parts_of
+from azext_acrimport.plan import Route, RouteRefused
 from azext_acrimport.refusals import Kind
 from azext_acrimport.registry.errors import Cancelled
 from azext_acrimport.service import IN_FLIGHT, Pool, Service
@@ -96,7 +96,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         """Carry them out; return how each ended, in their order.
 
         :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end, while images were copied.
-        :raises KeyboardInterrupt: Ctrl-C was pressed while the service was waited for.
+        :raises KeyboardInterrupt: the same, while the service was waited for.
         """
         by_service = [each for each in orders if each.plan.route is Route.SERVICE]
         by_copy = [(each, _as_planned(each)) for each in orders if each.plan.route is Route.LOCAL]
@@ -105,7 +105,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         shows = self._shows_progress and not self._no_wait
         self._display = Display(self._tally, sys.stderr, enabled=shows, manner=self._manner)
         pool = Pool(by_service, self._import, workers=IN_FLIGHT, halted=self._halted)
-        with self._display:
+        with sigterm_as_ctrl_c(), self._display:
             try:
                 pool.start()
                 self._copy(by_copy)
@@ -120,9 +120,9 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         goes_on = pool.is_busy
         self._service.stop()
         if goes_on:
-            what = "the import" if imports == 1 else "the imports that it has begun"
+            more = "" if imports == 1 else "s that it has begun"
             with self._display.aside():
-                logger.warning("The service goes on with %s; see `az acr repository show-tags`.", what)
+                logger.warning("The service goes on with the import%s; see `az acr repository show-tags`.", more)
 
     # By the service
 
@@ -134,10 +134,17 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             for part in parts_of(order, self._connections):
                 parts.append(part)
                 wrote = self._import_missing(part) or wrote
+            if len(parts) > 1 and not self._no_wait:
+                list_referrers(order, self._connections, [part.identifier for part in parts[1:]])
         except Cancelled:
             return
         except ImportRefused as ex:
             self._refused(order, parts, ex)
+        except RouteRefused as ex:
+            if order.plan.may_fall_back:
+                self._fall_back(order, ex.reason)
+            else:
+                self._end(order, _as_planned(order), Status.FAILED, failure=ex)
         except Exception as ex:  # pylint: disable=broad-exception-caught # whatever it is, the other images go on
             logger.debug("The import of %s failed.", order.source_name, exc_info=True)
             self._end(order, _as_planned(order), Status.FAILED, failure=ex)
@@ -166,22 +173,22 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _refused(self, order: Order, parts: Sequence[Order], ex: ImportRefused) -> None:
         """The service has refused the last of the parts."""
         refusal = understood(parts[-1], ex)
-        if is_cured_here(order, refusal):
-            self._fall_back(order, Taken(Route.LOCAL, reason_for_here(order, refusal), fallback=True), ex)
+        if is_cured_here(order, refusal, self._connections.saved):
+            logger.info("The service's own words: %s", ex)
+            self._fall_back(order, reason_for_here(order, refusal))
             return
         failure = failure_of(parts[-1], refusal, is_referrer=len(parts) > 1)
         failure.__cause__ = ex
         self._end(order, _as_planned(order), Status.FAILED, failure=failure)
 
-    def _fall_back(self, order: Order, taken: Taken, ex: ImportRefused) -> None:
+    def _fall_back(self, order: Order, reason: str) -> None:
         if self._halted.is_set():
             return
         where = f"Line {order.request.line}: " if order.request.line else ""
         with self._display.aside():
-            logger.warning("%sThe service could not import it, copying from here instead: %s.", where, taken.reason)
-            logger.info("The service's own words: %s", ex)
+            logger.warning("%sThe service could not import it, copying from here instead: %s.", where, reason)
         with self._lock:
-            self._fallen.append((order, taken))
+            self._fallen.append((order, Taken(Route.LOCAL, reason, fallback=True)))
 
     # By a copy from here
 

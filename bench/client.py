@@ -4,8 +4,9 @@
 # --------------------------------------------------------------------------------------------
 """Our copier in a process of its own, as cheaply as Python starts: ``python3 -I -S bench/client.py JOB``.
 
-``JOB`` is a JSON object: the hosts ``source`` and ``target``, the repositories ``from`` and ``to``, the ``tags``, the
-file ``ca`` or null, and ``settings`` for :class:`CopySettings`. What it did is printed as JSON.
+``JOB`` is a JSON object: the hosts ``source`` and ``target``; the ``images``, for each its repository at the source and
+at the target and its tag; the file ``ca`` or null; and ``settings`` for :class:`CopySettings`. What it did is
+printed as JSON.
 """
 
 import json
@@ -40,8 +41,10 @@ def main() -> int:
         source = Registry(job["source"], transport=transport)
         same = job["source"] == job["target"]
         target = source if same else Registry(job["target"], transport=transport)
-        origin, goal = source.repository(job["from"]), target.repository(job["to"])
-        roots = [Root(origin, tag, (Target(goal, (tag,)),)) for tag in job["tags"]]
+        roots = [
+            Root(source.repository(origin), tag, (Target(target.repository(goal), (tag,)),))
+            for origin, goal, tag in job["images"]
+        ]
         started = time.monotonic()
         outcomes = copy_all(roots, settings=settings)
         ended = time.monotonic()

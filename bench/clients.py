@@ -26,7 +26,10 @@ KINDS = ("crane", "regctl", "regsync", "skopeo")
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be copied: all ``tags`` of a repository, to ``prefix/repository`` at the target."""
+    """What is to be copied: all ``tags`` of a repository, to ``prefix/repository`` at the target.
+
+    ``apart``: each is in a repository of its own below that one, which is called as it is.
+    """
 
     source: str
     target: str
@@ -35,6 +38,7 @@ class Job:
     tags: Sequence[str]
     ca: Path | None
     home: Path
+    apart: bool = False
 
     @property
     def target_repository(self) -> str:
@@ -56,11 +60,18 @@ class Job:
 
     def source_image(self, tag: str) -> str:
         """An image at the source."""
-        return f"{self.source}/{self.repository}:{tag}"
+        return f"{self.source}/{self._place(tag)}"
 
     def target_image(self, tag: str) -> str:
         """An image at the target."""
-        return f"{self.target}/{self.target_repository}:{tag}"
+        return f"{self.target}/{self.prefix}/{self._place(tag)}"
+
+    def _place(self, tag: str) -> str:
+        return f"{self.repository}/{tag}:{tag}" if self.apart else f"{self.repository}:{tag}"
+
+
+Once = Callable[[Job, str], list[str]]
+"""The command that copies one of the images of a job."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +138,20 @@ def peer_clients(peers: Sequence[Peer], *, quick: bool) -> list[Client]:
         else:
             clients.append(Client(peer.name, peer.kind, _regctl(peer.path), _is_single))
             if not has_regsync:
-                clients.append(Client(f"{peer.name}, 8 at once", peer.kind, _regctl_loop(peer.path), _is_many))
+                clients.append(Client(f"{peer.name}, 8 at once", peer.kind, _loop(_regctl_once(peer.path)), _is_many))
     return clients
 
 
 def _is_many(row: Row, workload: Workload) -> bool:
     return workload.many
+
+
+def _is_many_together(row: Row, workload: Workload) -> bool:
+    return workload.many and not workload.apart
+
+
+def _is_many_apart(row: Row, workload: Workload) -> bool:
+    return workload.many and workload.apart
 
 
 def _is_single(row: Row, workload: Workload) -> bool:
@@ -144,9 +163,7 @@ def _ours(settings: Mapping[str, Any]) -> Callable[[Job], list[str]]:
         fields = {
             "source": job.source,
             "target": job.target,
-            "from": job.repository,
-            "to": job.target_repository,
-            "tags": list(job.tags),
+            "images": [[_path(job.source_image(tag)), _path(job.target_image(tag)), tag] for tag in job.tags],
             "ca": str(job.ca) if job.ca else None,
             "settings": dict(settings),
         }
@@ -155,12 +172,19 @@ def _ours(settings: Mapping[str, Any]) -> Callable[[Job], list[str]]:
     return command
 
 
+def _path(image: str) -> str:
+    """The repository of an image, without the host."""
+    return image.partition("/")[2].rpartition(":")[0]
+
+
 def _cranes(peer: Peer, *, quick: bool) -> list[Client]:
     many = (32,) if quick else (None, 32, 64)
     single = (None,) if quick else (None, 8)
     clients = [
-        Client(_with_jobs(f"{peer.name} -a", jobs), peer.kind, _crane(peer.path, jobs), _is_many) for jobs in many
+        Client(_with_jobs(f"{peer.name} -a", jobs), peer.kind, _crane(peer.path, jobs), _is_many_together)
+        for jobs in many
     ]
+    clients.append(Client(f"{peer.name}, 8 at once", peer.kind, _loop(_crane_once(peer.path)), _is_many_apart))
     clients += [Client(_with_jobs(peer.name, jobs), peer.kind, _crane(peer.path, jobs), _is_single) for jobs in single]
     return clients
 
@@ -184,6 +208,12 @@ def _skopeo(path: str) -> Callable[[Job], list[str]]:
     def command(job: Job) -> list[str]:
         verify = str(job.ca is not None).lower()
         options = ["--all", f"--src-tls-verify={verify}", f"--dest-tls-verify={verify}"]
+        if job.apart:
+            listed = job.home / "images.yml"
+            wanted = {"tls-verify": bool(job.ca), "images": {f"{job.repository}/{tag}": [tag] for tag in job.tags}}
+            listed.write_text(json.dumps({job.source: wanted}), encoding="utf-8")  # YAML takes JSON as it is
+            options = ["--all", f"--dest-tls-verify={verify}", "--src", "yaml", "--dest", "docker"]
+            return [path, "--insecure-policy", "sync", *options, str(listed), f"{job.target}/{job.target_repository}"]
         if len(job.tags) > 1:
             # It appends the last part of the source's name to the target's.
             places = [f"{job.source}/{job.repository}", f"{job.target}/{job.prefix}"]
@@ -200,27 +230,27 @@ def _regctl_hosts(job: Job) -> list[str]:
 
 
 def _regctl(path: str) -> Callable[[Job], list[str]]:
-    def command(job: Job) -> list[str]:
-        return [
-            path,
-            *_regctl_hosts(job),
-            "image",
-            "copy",
-            job.source_image(job.tags[0]),
-            job.target_image(job.tags[0]),
-        ]
+    return lambda job: _regctl_once(path)(job, job.tags[0])
+
+
+def _regctl_once(path: str) -> Once:
+    def command(job: Job, tag: str) -> list[str]:
+        return [path, *_regctl_hosts(job), "image", "copy", job.source_image(tag), job.target_image(tag)]
 
     return command
 
 
-def _regctl_loop(path: str) -> Callable[[Job], list[str]]:
-    """It copies one image at a time: as many of it at once as are of use."""
+def _crane_once(path: str) -> Once:
+    return lambda job, tag: [path, "copy", job.source_image(tag), job.target_image(tag)]
+
+
+def _loop(once: Once) -> Callable[[Job], list[str]]:
+    """Of a program that copies one image at a time, as many at once as are of use."""
 
     def command(job: Job) -> list[str]:
         tags = job.home / "tags"
         tags.write_text("\n".join(job.tags), encoding="utf-8")
-        once = [path, *_regctl_hosts(job), "image", "copy", job.source_image("{}"), job.target_image("{}")]
-        return ["xargs", "-a", str(tags), "-P", "8", "-I", "{}", *once]
+        return ["xargs", "-a", str(tags), "-P", "8", "-I", "{}", *once(job, "{}")]
 
     return command
 
@@ -230,8 +260,11 @@ def _regsync(path: str) -> Callable[[Job], list[str]]:
         tls = "enabled" if job.ca else "disabled"
         hosts = [{"registry": host, "tls": tls} for host in dict.fromkeys((job.source, job.target))]
         source, target = f"{job.source}/{job.repository}", f"{job.target}/{job.target_repository}"
-        step = {"source": source, "target": target, "type": "repository"}
-        fields = {"version": 1, "creds": hosts, "defaults": {"parallel": 16}, "sync": [step]}
+        steps = [{"source": source, "target": target, "type": "repository"}]
+        if job.apart:
+            images = [(job.source_image(tag), job.target_image(tag)) for tag in job.tags]
+            steps = [{"source": each, "target": goal, "type": "image"} for each, goal in images]
+        fields = {"version": 1, "creds": hosts, "defaults": {"parallel": 16}, "sync": steps}
         config = job.home / "regsync.yml"
         config.write_text(json.dumps(fields), encoding="utf-8")  # YAML takes JSON as it is
         return [path, "once", "-c", str(config)]

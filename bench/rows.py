@@ -15,17 +15,21 @@ _LAYERS = 6
 
 @dataclass(frozen=True)
 class Workload:
-    """Images in one repository: ``large`` layers of this size in one image, or ``many`` images of small layers."""
+    """Images in one repository: ``large`` layers of this size in one image, or ``many`` images of small layers.
+
+    ``apart``: each of the images is in a repository of its own.
+    """
 
     name: str
     title: str
     layers: int = 0
     layer_bytes: int = 0
     images: int = 1
+    apart: bool = False
 
     @property
     def many(self) -> bool:
-        """Whether it is a repository of many small images."""
+        """Whether it is many small images."""
         return self.images > 1
 
     @property
@@ -47,6 +51,7 @@ def workloads(*, quick: bool) -> dict[str, Workload]:
             _large("medium", 8, 16 * MIB // (4 if quick else 1)),
             _large("single", 1, 256 * MIB // (2 if quick else 1)),
             _many("small", 20 if quick else 40),
+            _many("apart", 20 if quick else 40, apart=True),
         )
     }
 
@@ -56,8 +61,10 @@ def _large(name: str, layers: int, size: int) -> Workload:
     return Workload(name, f"{what} of {size // MIB} MiB", layers, size)
 
 
-def _many(name: str, images: int) -> Workload:
-    return Workload(name, f"{images} images of {_PLATFORMS} × {_LAYERS} layers of 64 KiB to 1 MiB", images=images)
+def _many(name: str, images: int, *, apart: bool = False) -> Workload:
+    where = f" in {images} repositories" if apart else ""
+    title = f"{images} images{where} of {_PLATFORMS} × {_LAYERS} layers of 64 KiB to 1 MiB"
+    return Workload(name, title, images=images, apart=apart)
 
 
 @dataclass(frozen=True)
@@ -128,8 +135,11 @@ ROWS = (
     Row("W6-both", "one layer, both sides capped", "single", source=_CAPPED, target=_CAPPED, goal=Goal(1.0)),
     Row("W7", "W3 within one registry", "small", within=True, goal=Goal(0.65, no_bytes=True)),
     Row("W7-far", "the same, 40 ms", "small", False, _FAR, _FAR, within=True, goal=Goal(0.50, no_bytes=True)),
+    Row("W8", "many images, each in a repository of its own", "apart"),
+    Row("W8-far", "the same, 40 ms", "apart", False, _FAR, _FAR),
+    Row("W8-far-tls", "the same over TLS", "apart", True, _FAR, _FAR),
 )
-QUICK_ROWS = "W1,W1-tls,W2,W2-tls,W3,W3-tls,W4,W5,W5b,W6,W7,W7-far"
+QUICK_ROWS = "W1,W1-tls,W2,W2-tls,W3,W3-tls,W4,W5,W5b,W6,W7,W7-far,W8,W8-far"
 
 
 def select(names: str) -> list[Row]:

@@ -46,7 +46,8 @@ class ClientFailed(Exception):
 class Stage:
     """What all runs share.
 
-    ``folder`` is where everything goes, best in memory; ``contents`` is what the source has, by workload.
+    ``folder`` is where everything goes, best in memory; ``contents`` is what the source has, by workload, each
+    repository apart.
     """
 
     folder: Path
@@ -55,7 +56,7 @@ class Stage:
     certificate: Certificate | None
     limit_seconds: int
     workloads: dict[str, Workload]
-    contents: dict[str, Content] = field(default_factory=dict)
+    contents: dict[str, list[Content]] = field(default_factory=dict)
     runs_so_far: int = 0
 
     def generate(self, name: str) -> None:
@@ -146,9 +147,10 @@ class Stage:
         self.runs_so_far += 1
         home = self.folder / f"client-{self.runs_so_far}"
         home.mkdir()
-        content = self.contents[row.workload]
+        tags = tuple(tag for content in self.contents[row.workload] for tag in content.tags)
         prefix = f"{_PREFIX}-{self.runs_so_far}" if row.within else _PREFIX
-        return Job(source, target, content.repository, prefix, tuple(content.tags), self._ca(row), home)
+        apart = self.workloads[row.workload].apart
+        return Job(source, target, row.workload, prefix, tags, self._ca(row), home, apart)
 
     def _ca(self, row: Row) -> Path | None:
         return self.certificate.certificate if row.tls and self.certificate else None
@@ -158,8 +160,9 @@ class Stage:
         return run_client(self.native, command, environment, job.home, limit_seconds=self.limit_seconds)
 
     def _check(self, row: Row, target: Registry, job: Job, *, deep: bool) -> None:
-        content = self.contents[row.workload]
-        found = differences(content, target.port, job.target_repository, ca=job.ca, deep=deep)
+        found = []
+        for content in self.contents[row.workload]:
+            found += differences(content, target.port, f"{job.prefix}/{content.repository}", ca=job.ca, deep=deep)
         if found:
             raise ClientFailed(f"left something else than the source has: {'; '.join(found[:3])} ({len(found)} in all)")
 

@@ -62,10 +62,10 @@ def whole_az(az: str, native: Native, certificate: Certificate, folder: Path) ->
             trusted.write_bytes(azure.server.ca_file.read_bytes() + certificate.certificate.read_bytes())
             environment = {**bare_environment(folder), **azure.exports(folder / "config", tunnel.url)}
             environment |= dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), str(trusted))
-            _install(az, environment, folder)
-            _run([az, *azure.login_arguments()], environment, folder)
+            install(az, environment, folder)
+            run([az, *azure.login_arguments()], environment, folder)
             client = Client("az acrx import", "acrimport-az", _import(az, tunnel), _fits, environment)
-            version = _run([az, "version", "--query", '"azure-cli"', "--output", "tsv"], environment, folder).strip()
+            version = run([az, "version", "--query", '"azure-cli"', "--output", "tsv"], environment, folder).strip()
             commands = [["version"], ["acr", "show", "--name", REGISTRY]]
             baselines = {f"az {' '.join(each)}": _time([az, *each], environment, native, folder) for each in commands}
             yield WholeAz(client, version, baselines)
@@ -86,14 +86,22 @@ def _import(az: str, tunnel: Tunnel) -> Callable[[Job], list[str]]:
     return command
 
 
-def _install(az: str, environment: dict[str, str], folder: Path) -> None:
+def install(az: str, environment: dict[str, str], folder: Path) -> None:
+    """Install the extension from this source tree for an az.
+
+    :raises Unusable: it cannot be done.
+    """
     made = folder / "wheel"
-    _run([sys.executable, str(Path(ROOT) / "scripts" / "package.py"), str(made)], bare_environment(folder), folder)
+    run([sys.executable, str(Path(ROOT) / "scripts" / "package.py"), str(made)], bare_environment(folder), folder)
     (wheel,) = made.glob("*.whl")
-    _run([az, "extension", "add", "--source", str(wheel), "--yes"], environment, folder)
+    run([az, "extension", "add", "--source", str(wheel), "--yes"], environment, folder)
 
 
-def _run(command: Sequence[str], environment: dict[str, str], folder: Path) -> str:
+def run(command: Sequence[str], environment: dict[str, str], folder: Path) -> str:
+    """Run a command that has to succeed, and return what it prints.
+
+    :raises Unusable: it failed.
+    """
     done = subprocess.run(
         list(command),
         stdin=subprocess.DEVNULL,

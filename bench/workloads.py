@@ -30,7 +30,7 @@ _LAYERS = 6
 
 @dataclass
 class Content:
-    """What a workload is made of: tags and manifests by digest, and the blobs with their sizes in bytes."""
+    """What a repository of a workload holds: tags and manifests by digest, and the blobs with their sizes in bytes."""
 
     repository: str
     tags: dict[str, str] = field(default_factory=dict)
@@ -38,14 +38,17 @@ class Content:
     blobs: dict[str, int] = field(default_factory=dict)
 
 
-def push(workload: Workload, repository: Repository) -> Content:
-    """Make the workload in a repository, which is to be there for writing."""
+def push(workload: Workload, repository: Repository) -> list[Content]:
+    """Make the workload in a repository, which is to be there for writing, or in those below it.
+
+    An image that is apart is in a repository with the name of its tag.
+    """
     maker = _Maker(repository)
     if workload.many:
-        maker.many_images(workload.images)
+        maker.many_images(workload.images, apart=workload.apart)
     else:
         maker.one_image([f"{workload.name}-{index}" for index in range(workload.layers)], workload.layer_bytes)
-    return maker.content
+    return [content for content in maker.contents if content.tags]
 
 
 def layer_bytes(seed: str, size: int) -> Iterator[bytes]:
@@ -62,20 +65,30 @@ def layer_bytes(seed: str, size: int) -> Iterator[bytes]:
 
 class _Maker:
     def __init__(self, repository: Repository) -> None:
-        self.content = Content(repository.name)
-        self._repository = repository
+        self.contents: list[Content] = []
+        self._top = repository
         self._known: dict[str, dict[str, Any]] = {}
+        self._first: dict[str, str] = {}  # the repository that each blob was first put into
+        self._open(repository.name)
+
+    def _open(self, name: str) -> None:
+        """Go on in this repository."""
+        self._repository = self._top.registry.repository(name).to_push()
+        self.content = Content(name)
+        self.contents.append(self.content)
 
     def one_image(self, seeds: list[str], size: int) -> None:
         """One image, of one platform, with layers of one size."""
         manifest = self._image("amd64", [self._layer(seed, size) for seed in seeds])
         self._tag("v1", manifest)
 
-    def many_images(self, count: int) -> None:
+    def many_images(self, count: int, *, apart: bool) -> None:
         """Images for two platforms of which half of the layers are shared with others."""
         lot = random.Random("small images")
         shared = [(f"shared-{index}", lot.randrange(64 << 10, MIB)) for index in range(_SHARED_LAYERS)]
         for image in range(count):
+            if apart:
+                self._open(f"{self._top.name}/v{image}")
             children = []
             for architecture in _ARCHITECTURES:
                 layers = lot.sample(shared, _LAYERS // 2)
@@ -92,10 +105,11 @@ class _Maker:
             digester = hashlib.sha256()
             for piece in layer_bytes(seed, size):
                 digester.update(piece)
-            digest = f"sha256:{digester.hexdigest()}"
-            self._upload(digest, size, layer_bytes(seed, size))
-            self._known[seed] = {"mediaType": _LAYER, "digest": digest, "size": size}
-        return self._known[seed]
+            self._known[seed] = {"mediaType": _LAYER, "digest": f"sha256:{digester.hexdigest()}", "size": size}
+        layer = self._known[seed]
+        if layer["digest"] not in self.content.blobs:
+            self._upload(layer["digest"], size, layer_bytes(seed, size))
+        return layer
 
     def _image(self, architecture: str, layers: list[dict[str, Any]], number: int = 0) -> Manifest:
         digests = [layer["digest"] for layer in layers]
@@ -112,7 +126,8 @@ class _Maker:
 
     def _upload(self, digest: str, size: int, pieces: Iterator[bytes]) -> None:
         self.content.blobs[digest] = size
-        session = self._repository.start_upload(mount=digest, mount_from=self._repository.name)
+        origin = self._first.setdefault(digest, self._repository.name)
+        session = self._repository.start_upload(mount=digest, mount_from=origin)
         if session is None:
             return
         exchange = session.start_put(digest, size, next(pieces))

@@ -21,7 +21,9 @@ from azext_acrimport.check.probe import PLACEHOLDER
 from azext_acrimport.check.survey import Source, look_around
 from azext_acrimport.custom import acr_suffix
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.identity.form import SourceIdentity
 from azext_acrimport.oci.reference import Reference
+from azext_acrimport.orders import Login
 from azext_acrimport.plan import NetworkFacts, RouteRefused, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
 from azext_acrimport.request import TargetName, check_source
@@ -39,23 +41,30 @@ def check_registries(
     source_registry: str | None = None,
     source_registry_username: str | None = None,
     source_registry_password: str | None = None,
+    source_identity: str | None = None,
     resource_group_name: str | None = None,
 ) -> dict[str, Any]:
     """See whether an import would get through, by which route, and what stands in the way."""
     around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
-    with suited_console(cmd.cli_ctx), hidden_in_logs(source_registry_password), cli_errors(lambda: around[0]):
+    with (
+        suited_console(cmd.cli_ctx),
+        hidden_in_logs(source_registry_password) as hide,
+        cli_errors(lambda: around[0]),
+    ):
+        identity = SourceIdentity.parse(source_identity) if source_identity else None
+        login = Login(source_registry_username, source_registry_password, identity)
         via, via_origin = via_of(None, cmd.cli_ctx.config)
         name = TargetName.parse(registry_name, around[0].acr_suffix)
-        given, has_image = _named(source_image, source_registry, has_credentials=bool(source_registry_password))
+        given, has_image = _named(source_image, source_registry, has_credentials=bool(login))
         directory = open_directory(cmd.cli_ctx)
         target = find_target(directory, name, resource_group_name)
         source = None
         if given:
             endpoint, image = find_source(directory, given, around[0].acr_suffix)
             reference = Reference.within(endpoint.host, image)
-            source = Source(endpoint, reference, has_image, source_registry_username, source_registry_password)
+            source = Source(endpoint, reference, has_image, login)
         around[0] = _surroundings(around[0], directory, target, source)
-        findings = look_around(cmd.cli_ctx, target, source, around[0])
+        findings = look_around(cmd.cli_ctx, target, source, around[0], hide=hide)
         report = _report(target, source, findings, via=via, via_origin=via_origin)
     if report.verdict.route is None:
         exit_after_output(cmd.cli_ctx, 1)
@@ -86,7 +95,8 @@ def _surroundings(before: Surroundings, directory: Directory, target: Endpoint, 
         before,
         unread=tuple(each.host for each in sides if each.facts.is_acr and not each.azure),
         subscription=directory.current_subscription,
-        credentials_given=bool(source and source.password),
+        credentials_given=bool(source and source.login),
+        identity=str(source.login.identity or "") if source else "",
     )
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from azext_acrimport._errors import shown_as
 from azext_acrimport.check.findings import BOTH, HERE, Finding, Status, in_one_line
 from azext_acrimport.explain import Surroundings, refused_address
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Route
@@ -189,7 +190,8 @@ def _failed(place: Place, ex: CopyError, granted: frozenset[str] | None) -> list
     if isinstance(cause, ConnectionFailed):
         return [place.failed(_STEPS.get(cause.reason, "connection"), str(cause), advice)]
     if isinstance(cause, NoToken):
-        return [place.answers, place.failed("sign-in", str(cause), advice)]
+        blocks = BOTH if isinstance(cause.__cause__, IdentityFailure) else HERE  # the service would show its token too
+        return [place.answers, place.failed("sign-in", str(cause), advice, blocks)]
     check = "image" if isinstance(cause, OciError) else "connection"
     return [place.failed(check, str(cause), advice)]
 

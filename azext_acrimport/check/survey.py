@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from azext_acrimport.check.findings import Finding
@@ -17,11 +17,13 @@ from azext_acrimport.check.probe import PLACEHOLDER, Place, gave_no_answer, look
 from azext_acrimport.check.rights import Assignee, import_right, not_told
 from azext_acrimport.check.settings import shown_by_azure
 from azext_acrimport.connections import source_credentials, transport_settings
-from azext_acrimport.credentials import saved_credentials, signed_in_identity
+from azext_acrimport.credentials import audiences_of, saved_credentials, signed_in_identity
 from azext_acrimport.explain import Surroundings
+from azext_acrimport.identity.form import SourceIdentity
+from azext_acrimport.identity.sign_in import sign_in
 from azext_acrimport.oci.reference import Reference
 from azext_acrimport.orders import Login
-from azext_acrimport.registry.credentials import Credentials, EntraIdentity
+from azext_acrimport.registry.credentials import Credentials, EntraIdentity, EntraToken
 from azext_acrimport.registry.repository import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport
@@ -42,8 +44,7 @@ class Source:
     endpoint: Endpoint
     reference: Reference
     has_image: bool
-    username: str | None
-    password: str | None = field(repr=False)
+    login: Login
 
     @property
     def name(self) -> str:
@@ -56,12 +57,19 @@ class Source:
         return self.reference.repository if self.has_image else PLACEHOLDER
 
 
-def look_around(cli_ctx: Any, target: Endpoint, source: Source | None, around: Surroundings) -> list[Finding]:
-    """All that can be found out about both sides, the target first. What gives no answer in time is not reached."""
+def look_around(
+    cli_ctx: Any, target: Endpoint, source: Source | None, around: Surroundings, *, hide: Callable[[str], None]
+) -> list[Finding]:
+    """All that can be found out about both sides, the target first. What gives no answer in time is not reached.
+
+    ``hide`` is given every token that a source identity gets.
+
+    :raises InvalidRequest: a source identity is given for a source outside Azure.
+    """
     assignee = Assignee(_account(cli_ctx))
     settings = replace(transport_settings(), connect_timeout_seconds=STEP_SECONDS, timeout_seconds=STEP_SECONDS)
     with Transport(settings) as transport:
-        here = _Here(cli_ctx, around, assignee, transport)
+        here = _Here(cli_ctx, around, assignee, transport, hide)
         to, origin = here.target(target, source), here.source(target, source) if source else None
         at_target, at_source, right = side_by_side(
             [
@@ -114,12 +122,13 @@ class _Here:
     around: Surroundings
     assignee: Assignee
     transport: Transport
+    hide: Callable[[str], None]
 
     def target(self, target: Endpoint, source: Source | None) -> Place:
         """The target, as an import into the repository of the source's name meets it."""
         return Place(
             Side.TARGET,
-            self._registry(target.host, signed_in_identity(self.cli_ctx, target.subscription)),
+            self._registry(target.host, self._identity(target.subscription)),
             self.around,
             self._signed_in,
             repository=source.repository if source else PLACEHOLDER,
@@ -128,29 +137,38 @@ class _Here:
 
     def source(self, target: Endpoint, source: Source) -> Place:
         """The source, with the credentials that a copy from here would show it."""
-        endpoint, reference, password = source.endpoint, source.reference, source.password
-        if endpoint.host == target.host and not password:
-            shown: Credentials | None = signed_in_identity(self.cli_ctx, target.subscription)
+        endpoint, reference, login = source.endpoint, source.reference, source.login
+        if login.identity:
+            shown: Credentials | None = self._other_identity(endpoint, login.identity)
+        elif endpoint.host == target.host and not login:
+            shown = self._identity(target.subscription)
         else:
             shown = source_credentials(
-                endpoint,
-                reference.repository,
-                Login(source.username, password),
-                identity=lambda subscription: signed_in_identity(self.cli_ctx, subscription),
-                saved=saved_credentials,
+                endpoint, reference.repository, login, identity=self._identity, saved=saved_credentials
             )
-        is_ours = isinstance(shown, EntraIdentity) and not password
+        is_ours = isinstance(shown, EntraIdentity) and not login
         return Place(
             Side.SOURCE,
             self._registry(reference.registry, shown),
             self.around,
             self._signed_in if is_ours else _in_words(shown is not None, source),
-            service_has_them=bool(password) or is_ours or shown is None,
+            service_has_them=bool(login) or is_ours or shown is None,
             is_acr=endpoint.facts.is_acr,
             repository=source.repository,
             identifier=reference.identifier if source.has_image else None,
             assign=(lambda role: self.assignee.assign(role, endpoint.azure)) if is_ours else None,
         )
+
+    def _identity(self, subscription: str | None) -> EntraIdentity:
+        return signed_in_identity(self.cli_ctx, subscription)
+
+    def _other_identity(self, source: Endpoint, identity: SourceIdentity) -> EntraIdentity:
+        """It signs in when it is first asked for a token, so that what fails then is one of the findings."""
+
+        def get_token(audience: str) -> EntraToken:
+            return sign_in(self.cli_ctx, identity, source, hide=self.hide).get_token(audience)
+
+        return EntraIdentity(get_token, audiences_of(self.cli_ctx))
 
     def _registry(self, host: str, shown: Credentials | None) -> Registry:
         return Registry(host, transport=self.transport, credentials=shown, policy=_POLICY)
@@ -161,8 +179,10 @@ class _Here:
 
 
 def _in_words(has_any: bool, source: Source) -> str:
-    if source.password:
-        return f"with the credentials that were given ({source.username or 'an access token'})"
+    if source.login.identity:
+        return f"as --source-identity {source.login.identity}"
+    if source.login:
+        return f"with the credentials that were given ({source.login.username or 'an access token'})"
     if has_any:
         return "with what docker login or podman login left on this machine; the service does not have it"
     return "without credentials: none were given, and this machine keeps none for it"

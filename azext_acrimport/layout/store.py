@@ -36,6 +36,7 @@ class Layout:  # pylint: disable=too-many-instance-attributes
     """
 
     round_trip_seconds = 0.0
+    counts_pulls = False
 
     def __init__(self, reference: LayoutReference, clock: Clock | None = None) -> None:
         self.host = reference.layout
@@ -47,6 +48,9 @@ class Layout:  # pylint: disable=too-many-instance-attributes
         self._images: tuple[Image, ...] = ()
         self._referrers_lock = threading.Lock()
         self._referrers: dict[str, list[Descriptor]] | None = None
+
+    def connect_ahead(self, count: int) -> None:
+        """There is nothing to get ready for."""
 
     def listen(self, on_wait: OnWait) -> None:
         """A file asks nobody to wait: there is nothing to tell."""

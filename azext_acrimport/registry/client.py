@@ -26,6 +26,7 @@ from azext_acrimport.registry.errors import (
     RegistryError,
     RegistryFailure,
 )
+from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
 from azext_acrimport.registry.said import read_error
 from azext_acrimport.registry.transport import Exchange, Transport, failure, is_certificate_refused
@@ -36,6 +37,7 @@ _MAX_REDIRECTS = 5
 _MAX_ERROR_BYTES = 64 << 10
 _MAX_TOKEN_BYTES = 1 << 20
 _FIRST_RETRIES = 2
+_MOST_CUT_SHORT = 3
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class Client:  # pylint: disable=too-many-instance-attributes
         # Registries on this machine mostly speak plain http. The first answer tells; it is asked without credentials.
         self._scheme_is_known = not secure.is_loopback
         self._has_answered = False
+        self._cut_short = 0  # pipelines in a row that were not answered to their end
         self.origin = secure if self._scheme_is_known else origin_of(api_host, "http")
 
     def call(
@@ -103,7 +106,11 @@ class Client:  # pylint: disable=too-many-instance-attributes
             response = self._open(method, path, scope, headers or {}, body, expect, first.pop() if first else None)
             return Answer(response.status, response.headers, self._read(response, limit))
 
-        return self.retrying(send)
+        try:
+            return self.retrying(send)
+        finally:
+            for unused in first:  # the run was stopped, or its time was up, before it was read
+                unused.close()
 
     def open(
         self,
@@ -120,28 +127,85 @@ class Client:  # pylint: disable=too-many-instance-attributes
         """
         return self._open("GET", path, scope, headers, b"", expect, begun)
 
-    def begin(self, method: str, path: str, *, scope: Scope, headers: Mapping[str, str]) -> Exchange | None:
-        """Send a request whose answer :meth:`open` or :meth:`call` reads; None when that cannot be done just now."""
+    def begin(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: Scope,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        behind: Exchange | None = None,
+    ) -> Exchange | None:
+        """Send a request whose answer :meth:`open` or :meth:`call` reads; None when that cannot be done just now.
+
+        ``behind`` has sent another request, whose answer is read first.
+        """
         if not self._scheme_is_known:
             return None
         try:
-            return self.start(method, (self.origin, path), headers, scope)
+            return self.start(method, (self.origin, path), headers, scope, body, behind)
         except RegistryFailure:
             return None  # open() will meet the same failure, and deal with it
 
-    def ask_all(self, paths: Sequence[str], *, scope: Scope, headers: Mapping[str, str]) -> list[Answer | None]:
-        """Send HEADs over one connection without waiting for answers in between.
+    def begin_all(
+        self,
+        method: str,
+        paths: Sequence[str],
+        *,
+        scope: Scope,
+        headers: Mapping[str, str],
+        behind: Exchange | None = None,
+    ) -> Pipeline | None:
+        """Send requests without bodies over one connection, all at once; None when that cannot be done just now.
 
-        None stands for what was not answered, or with a refusal: it is to be asked for by :meth:`call`.
+        ``behind`` has sent a request whose answer is read first.
         """
         self.clock.check(self.host)
-        fields = {**headers, **self._authorization(self.origin, scope)}
-        answers = self._transport.pipeline(self.host, self.origin, "HEAD", paths, fields)
-        logger.debug("%s HEADs at once to %s: %s answers", len(paths), self.origin, len(answers))
-        found: list[Answer | None] = [
-            Answer(each.status, each.headers, b"") if each.status in (200, 404) else None for each in answers
-        ]
+        if self._cut_short >= _MOST_CUT_SHORT or (behind and (behind.incomplete or behind.origin != self.origin)):
+            return None
+        try:
+            fields = {**headers, **self._authorization(self.origin, scope)}
+            exchange = behind or self._transport.open(self.host, self.origin)
+            exchange.send_all(method, paths, fields)
+        except RegistryFailure:
+            return None  # call() will meet the same failure, and deal with it
+        logger.debug("%s %ss at once to %s", len(paths), method, self.origin)
+        return Pipeline(exchange, self._note_pipeline)
+
+    def ask_all(  # pylint: disable=too-many-arguments
+        self,
+        method: str,
+        paths: Sequence[str],
+        *,
+        scope: Scope,
+        expect: frozenset[int],
+        headers: Mapping[str, str] | None = None,
+        limit: int = _MAX_ERROR_BYTES,
+        begun: Pipeline | None = None,
+    ) -> list[Answer | None]:
+        """Send requests without bodies over one connection, all at once, and read the answers.
+
+        None stands for what was not answered with one of the expected statuses: it is to be asked for by :meth:`call`.
+        ``begun`` has sent them already.
+        """
+        found: list[Answer | None] = []
+        if not paths:
+            return found
+        pipeline = begun or self.begin_all(method, paths, scope=scope, headers=headers or {})
+        for response in pipeline.answers() if pipeline else ():
+            try:
+                content = self._read(response, limit)
+            except RegistryFailure:
+                found.append(None)
+                continue
+            expected = response.status in expect
+            found.append(Answer(response.status, response.headers, content) if expected else None)
         return found + [None] * (len(paths) - len(found))
+
+    def _note_pipeline(self, complete: bool) -> None:
+        """Some servers and proxies close the connection after each answer: after a while, they are spared."""
+        self._cut_short = 0 if complete else self._cut_short + 1
 
     def start(
         self,
@@ -150,15 +214,17 @@ class Client:  # pylint: disable=too-many-instance-attributes
         headers: Mapping[str, str],
         scope: Scope,
         first: memoryview | bytes = b"",
+        behind: Exchange | None = None,
     ) -> Exchange:
         """Begin a request whose body is streamed: once, with the authorization at hand. See :meth:`finish`.
 
-        ``first`` is the beginning of the body; the headers give its whole length.
+        ``first`` is the beginning of the body; the headers give its whole length. ``behind`` has sent another request,
+        whose answer is read first.
         """
         origin, target = url
         self.clock.check(self.host)
         fields = {**headers, **self._authorization(origin, scope)}
-        exchange = self._transport.open(self.host, origin)
+        exchange = behind or self._transport.open(self.host, origin)
         exchange.send(method, target, fields, first)
         return exchange
 

@@ -52,6 +52,16 @@ def shut(sock: socket.socket) -> None:
         pass  # it was closed by the peer or by its own thread
 
 
+def is_ready(sock: socket.socket, seconds: float = 0.0, *, to_write: bool = False) -> bool:
+    """Whether there is something to read, or room to write, within so many seconds."""
+    if not hasattr(select, "poll"):  # Windows
+        ready = select.select([] if to_write else [sock], [sock] if to_write else [], [], seconds)
+        return bool(ready[0] or ready[1])
+    poll = select.poll()  # unlike select, it takes descriptors above 1023
+    poll.register(sock, select.POLLOUT if to_write else select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class HttpViolation(Exception):
     """The peer sent something that is not HTTP/1.1, or more of it than we take."""
 
@@ -107,7 +117,7 @@ class Connection:  # pylint: disable=too-many-instance-attributes
         """Whether the peer has begun to answer, or has gone away, while we are still sending."""
         if self._offset < len(self._received) or self._ended:
             return True
-        if not getattr(self.sock, "pending", int)() and not _readable(self.sock):
+        if not getattr(self.sock, "pending", int)() and not is_ready(self.sock):
             return False
         return self._receive_at_once()
 
@@ -350,14 +360,6 @@ class Response:  # pylint: disable=too-many-instance-attributes
         if self._connection.read_line(self._connection.deadline()):
             self.close()
             raise HttpViolation("a malformed chunk")
-
-
-def _readable(sock: socket.socket) -> bool:
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()  # unlike select, it takes descriptors above 1023
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _parse_head(head: bytes) -> tuple[int, dict[str, str], bytes]:

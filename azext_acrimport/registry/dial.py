@@ -11,14 +11,15 @@ import base64
 import os
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, set_timeout, shut
+from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, is_ready, set_timeout, shut
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
 
 if TYPE_CHECKING:
@@ -41,7 +42,17 @@ class TransportSettings:
     timeout_seconds: float = 60.0
 
 
-class Dialer:  # pylint: disable=too-few-public-methods
+class _Place(NamedTuple):
+    """Where an address leads, and how long the way there took."""
+
+    family: int
+    kind: int
+    protocol: int
+    address: Any
+    seconds: float
+
+
+class Dialer:
     """Makes connected sockets. Safe for several threads."""
 
     def __init__(self, settings: TransportSettings) -> None:
@@ -49,15 +60,39 @@ class Dialer:  # pylint: disable=too-few-public-methods
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._dialling: set[socket.socket] = set()
+        self._places: dict[tuple[str, int], _Place] = {}
 
-    def connect(self, host: str, origin: Origin) -> socket.socket:
+    def begin(self, origin: Origin) -> socket.socket | None:
+        """Begin to connect a socket, without waiting; None where no connection was made before, or only by a proxy."""
+        place = self._places.get((origin.host, origin.port))
+        if place is None or self._proxy_for(origin):
+            return None
+        sock = socket.socket(place.family, place.kind, place.protocol)
+        try:
+            sock.setblocking(False)
+            sock.connect(place.address)
+        except BlockingIOError:
+            pass  # it goes on by itself
+        except OSError:
+            sock.close()
+            return None
+        return sock
+
+    def round_trip_seconds(self, origin: Origin) -> float:
+        """How long it took to reach the origin, without TLS; 0 where that is not known."""
+        place = self._places.get((origin.host, origin.port))
+        return place.seconds if place else 0.0
+
+    def connect(self, host: str, origin: Origin, begun: socket.socket | None = None) -> socket.socket:
         """A socket that is connected to the origin, ready for HTTP. ``host`` is the registry's name for errors.
+
+        ``begun`` is one that :meth:`begin` has returned.
 
         :raises ConnectionFailed: there is no way there.
         """
         with ExitStack() as undo:
             try:
-                sock = self._dial(host, origin, undo)
+                sock = self._await(begun, undo) if begun else self._dial(host, origin, undo)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if origin.scheme == "https":
                     sock = self._secure(sock, origin, undo)
@@ -81,14 +116,27 @@ class Dialer:  # pylint: disable=too-few-public-methods
         for family, kind, protocol, _, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, protocol)
             self._watch(sock, undo)
+            began = time.monotonic()
             try:
                 sock.settimeout(self._settings.connect_timeout_seconds)
                 sock.connect(place)
+                self._places[address] = _Place(family, kind, protocol, place, time.monotonic() - began)
                 return sock
             except OSError as ex:
                 self._drop(sock)
                 refusal = refusal or ex
         raise refusal or OSError("the name has no address")
+
+    def _await(self, sock: socket.socket, undo: ExitStack) -> socket.socket:
+        """Wait until a socket is connected."""
+        self._watch(sock, undo)
+        sock.settimeout(self._settings.connect_timeout_seconds)
+        if not is_ready(sock, self._settings.connect_timeout_seconds, to_write=True):
+            raise TimeoutError("no answer in time")
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+        return sock
 
     def _watch(self, sock: socket.socket, undo: ExitStack) -> None:
         with self._lock:

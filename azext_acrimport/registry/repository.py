@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import algorithm_of, digest_of, is_digest, printable
-from azext_acrimport.oci.errors import InvalidManifest
+from azext_acrimport.oci.errors import InvalidManifest, OciError
 from azext_acrimport.oci.manifest import MAX_CHILDREN, MAX_MANIFEST_BYTES, Manifest
 from azext_acrimport.oci.media_types import ACCEPT
-from azext_acrimport.oci.reference import check_repository
+from azext_acrimport.oci.reference import DOCKER_HUB, check_repository
 from azext_acrimport.registry.address import BadUrl, split_url
 from azext_acrimport.registry.claims import granted_actions
 from azext_acrimport.registry.client import Answer, Client, OnWait
@@ -31,15 +31,23 @@ from azext_acrimport.registry.errors import (
     RegistryFailure,
     TooLarge,
 )
+from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Exchange, Transport
 from azext_acrimport.registry.upload import UploadHabits, UploadSession, habits_for
 
 OK = frozenset({200})
 FOUND = frozenset({200, 404})
+_BEGUN = frozenset({201, 202})
 # What servers answer that know no HEAD for manifests.
 HEAD_REFUSED = frozenset({400, 405, 501})
+# A right of its own at ACR, which lists no tags without it:
+# https://learn.microsoft.com/azure/container-registry/container-registry-token-based-repository-permissions
+_METADATA = "metadata_read"
 _MAX_TAG_PAGE_BYTES = 16 << 20
+_MAX_BYTES_AT_ONCE = (
+    256 << 10
+)  # of each manifest where many are asked for: bounds what a hostile registry makes us keep
 _MAX_PAGES = 20_000
 # Bounds what a hostile list of referrers makes us read; each page counts for as much as an ordinary one has at least.
 _MAX_REFERRERS_BYTES, _PAGE_BYTES = 32 << 20, 32 << 10
@@ -66,6 +74,15 @@ class Registry:
         self.client = Client(host, transport, credentials=credentials, policy=policy, clock=clock, on_wait=on_wait)
         self.habits: UploadHabits = habits_for(host)
         self.lists_referrers: bool | None = None  # as far as it has shown when it was given some
+        self.refuses_tags = False  # whether it has refused to list them: ACR may want a right of its own for that
+
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether each manifest that is fetched counts against a limit, and a look at its digest does not.
+
+        Source: https://docs.docker.com/docker-hub/usage/pulls/
+        """
+        return self.host == DOCKER_HUB
 
     @property
     def round_trip_seconds(self) -> float:
@@ -82,6 +99,13 @@ class Registry:
                 also(host, seconds, cause)
 
         self.client.on_wait = told
+
+    def connect_ahead(self, count: int) -> None:
+        """Have so many connections for further requests, at least begun. Waits for the very first one only.
+
+        :raises ConnectionFailed: that one cannot be made.
+        """
+        self.transport.connect_ahead(self.host, self.client.origin, count)
 
     def interrupt(self) -> None:
         """Break off what is under way, in all threads; only farewells are still said."""
@@ -153,28 +177,70 @@ class Repository:
                 return None
             raise
 
-    def digests_of(self, identifiers: Sequence[str]) -> dict[str, str | None]:
+    def begin_digests_of(self, identifiers: Sequence[str], *, behind: Exchange | None = None) -> Pipeline | None:
+        """Send the requests whose answers :meth:`digests_of` reads, ``behind`` one that is read first."""
+        paths = [self._path("manifests", each) for each in identifiers]
+        client = self.registry.client
+        return client.begin_all("HEAD", paths, scope=self.scope, headers={"Accept": ACCEPT}, behind=behind)
+
+    def digests_of(self, identifiers: Sequence[str], *, begun: Pipeline | None = None) -> dict[str, str | None]:
         """The digests of several manifests, asked for at once; None for those that do not exist.
 
         What is not in it must be asked for by :meth:`digest_of`.
 
         :raises RegistryFailure: the registry does not tell.
         """
-        found = self._digests_at_once(identifiers) if identifiers else {}
+        found = self.digests_at_once(identifiers, begun) if identifiers else {}
         if found or not identifiers:
             return found
         # It may want authorization first, which one question on its own brings about.
         first, *others = identifiers
-        return {first: self.digest_of(first), **(self._digests_at_once(others) if others else {})}
+        return {first: self.digest_of(first), **(self.digests_at_once(others) if others else {})}
 
-    def _digests_at_once(self, identifiers: Sequence[str]) -> dict[str, str | None]:
+    def digests_at_once(self, identifiers: Sequence[str], begun: Pipeline | None = None) -> dict[str, str | None]:
+        """Those of the digests that the registry tells at the first attempt; None for what does not exist."""
         paths = [self._path("manifests", each) for each in identifiers]
-        answers = self.registry.client.ask_all(paths, scope=self.scope, headers={"Accept": ACCEPT})
+        answers = self.registry.client.ask_all(
+            "HEAD", paths, scope=self.scope, expect=FOUND, headers={"Accept": ACCEPT}, begun=begun
+        )
         found: dict[str, str | None] = {}
         for identifier, answer in zip(identifiers, answers, strict=True):
             digest = answer.headers.get("docker-content-digest", "") if answer else ""
             if answer and (answer.status == 404 or is_digest(digest)):
                 found[identifier] = None if answer.status == 404 else digest
+        return found
+
+    def manifests(self, identifiers: Sequence[str]) -> dict[str, Manifest]:
+        """Several manifests, asked for at once.
+
+        What is not in it, for whatever reason, must be asked for by :meth:`manifest`.
+
+        :raises RegistryFailure: the registry cannot be asked.
+        """
+        found = self._manifests_at_once(identifiers)
+        if found or len(identifiers) < 2:
+            return found
+        # It may want authorization first, which one question on its own brings about.
+        first, *others = identifiers
+        try:
+            return {first: self.manifest(first), **self._manifests_at_once(others)}
+        except (RegistryError, ContentMismatch, OciError) as ex:
+            if isinstance(ex, RegistryError) and ex.status != 404:
+                raise
+            return self._manifests_at_once(others)  # whoever needs the first one is told what is the matter with it
+
+    def _manifests_at_once(self, identifiers: Sequence[str]) -> dict[str, Manifest]:
+        paths = [self._path("manifests", each) for each in identifiers]
+        answers = self.registry.client.ask_all(
+            "GET", paths, scope=self.scope, expect=OK, headers={"Accept": ACCEPT}, limit=_MAX_BYTES_AT_ONCE
+        )
+        found = {}
+        for identifier, answer in zip(identifiers, answers, strict=True):
+            try:
+                if answer:
+                    found[identifier] = self._read_manifest(identifier, answer)
+            except (ContentMismatch, OciError):
+                pass
         return found
 
     def manifest(self, identifier: str) -> Manifest:
@@ -194,6 +260,9 @@ class Repository:
             answer = self._call("GET", path, expect=OK, headers={"Accept": ACCEPT}, limit=MAX_MANIFEST_BYTES)
         except TooLarge as ex:
             raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB") from ex
+        return self._read_manifest(identifier, answer)
+
+    def _read_manifest(self, identifier: str, answer: Answer) -> Manifest:
         named = identifier if is_digest(identifier) else answer.headers.get("docker-content-digest", "")
         algorithm = algorithm_of(named) if is_digest(named) else "sha256"
         found = digest_of(answer.content, algorithm)
@@ -201,15 +270,29 @@ class Repository:
             raise ContentMismatch(self.registry.host, f"the manifest {named} was sent with other content ({found})")
         return Manifest.parse(answer.content, answer.headers.get("content-type", ""), algorithm=algorithm)
 
-    def put_manifest(self, manifest: Manifest, identifier: str) -> None:
+    def put_manifest(
+        self, manifest: Manifest, identifier: str, *, closing: Callable[[Exchange], None] | None = None
+    ) -> None:
         """Store the manifest under a tag, or under its own digest.
+
+        ``closing`` is told when it has been sent, before its answer is awaited.
 
         :raises RegistryFailure: the registry does not take it, or stored it under another digest.
         """
         path = self._path("manifests", identifier)
         headers = {"Content-Type": manifest.media_type}
         stored = frozenset({200, 201, 202})
-        answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content)
+        client, begun = self.registry.client, None
+        if closing:
+            begun = client.begin("PUT", path, scope=self.scope, headers=headers, body=manifest.content)
+        try:
+            if begun and closing:
+                closing(begun)
+        except BaseException:
+            if begun:
+                begun.close()
+            raise
+        answer = self._call("PUT", path, expect=stored, headers=headers, body=manifest.content, begun=begun)
         if manifest.subject:
             # Source: OCI distribution specification, "Pushing Manifests with Subject".
             self.registry.lists_referrers = "oci-subject" in answer.headers
@@ -226,15 +309,11 @@ class Repository:
         """
         pages = self._tag_pages()
         try:
-            first = next(pages, [])
+            yield from next(pages, [])
         except RegistryError as ex:
-            if ex.status not in (401, 403):
+            if ex.status not in (401, 403) or _METADATA in self.actions:
                 raise
-            # ACR may want a right of its own: https://learn.microsoft.com/azure/container-registry/
-            # container-registry-token-based-repository-permissions ("metadata/read")
-            pages = replace(self, actions=f"{self.actions},metadata_read")._tag_pages()
-            first = next(pages, [])
-        yield from first
+            yield from replace(self, actions=f"{self.actions},{_METADATA}").tags()
         for page in pages:
             yield from page
 
@@ -264,18 +343,22 @@ class Repository:
         return found
 
     def has_tags(self) -> bool | None:
-        """Whether there is any tag; None where the registry does not tell."""
+        """Whether there is any tag; None where the registry does not tell: it is then asked no more."""
+        if self.registry.refuses_tags:
+            return None
         try:
             answer = self._call("GET", f"/v2/{self.name}/tags/list?n=1", expect=FOUND, limit=_MAX_TAG_PAGE_BYTES)
         except RegistryError as ex:
             if ex.status in (400, 401, 403, 405):
+                self.registry.refuses_tags = True
                 return None
             raise
         return answer.status == 200 and bool(_tags_of(answer, self.registry.host))
 
-    def begin_has_blob(self, digest: str) -> Exchange | None:
-        """Send the request whose answer :meth:`has_blob` reads."""
-        return self.registry.client.begin("HEAD", self._path("blobs", digest), scope=self.scope, headers={})
+    def begin_has_blob(self, digest: str, *, behind: Exchange | None = None) -> Exchange | None:
+        """Send the request whose answer :meth:`has_blob` reads, ``behind`` one that is read first."""
+        path = self._path("blobs", digest)
+        return self.registry.client.begin("HEAD", path, scope=self.scope, headers={}, behind=behind)
 
     def has_blob(self, digest: str, *, begun: Exchange | None = None) -> bool:
         """Whether the blob is there."""
@@ -311,28 +394,58 @@ class Repository:
             raise ProtocolError(self.registry.host, "the registry began no upload")
         return session
 
-    def start_upload(self, *, mount: str = "", mount_from: str = "") -> UploadSession | None:
+    def begin_upload(self, mount: str, mount_from: str) -> Exchange | None:
+        """Send the request whose answer :meth:`start_upload` reads."""
+        path, scope = self._uploads(mount, mount_from), self._scope_to_mount(mount_from)
+        return self.registry.client.begin("POST", path, scope=scope, headers={})
+
+    def start_upload(
+        self, *, mount: str = "", mount_from: str = "", begun: Exchange | None = None
+    ) -> UploadSession | None:
         """Begin an upload; None when the registry has put the blob ``mount`` there from ``mount_from`` instead.
 
         With the repository's own name for ``mount_from``, one request asks whether the blob is there and begins its
         upload where it is not. Source: OCI distribution specification, "Mounting a blob from another repository".
         """
-        # A digest and a repository's name stand in a query as they are: RFC 3986, section 3.4.
-        query = f"?mount={mount}&from={mount_from}" if mount else ""
-        path = f"/v2/{self.name}/blobs/uploads/"
-        scope = self.scope
-        if mount_from and mount_from != self.name:
-            scope += (f"repository:{mount_from}:pull",)
-        created = frozenset({201, 202})
+        path = self._uploads(mount, mount_from)
+        scope = self._scope_to_mount(mount_from)
         client = self.registry.client
-        answer = client.call("POST", path + query, scope=scope, expect=created)
+        answer = client.call("POST", path, scope=scope, expect=_BEGUN, begun=begun)
         if answer.status == 202 and "location" not in answer.headers:  # it may have got lost on the way
-            answer = client.call("POST", path + query, scope=scope, expect=created)
+            answer = client.call("POST", path, scope=scope, expect=_BEGUN)
         if answer.status == 201:
             if not mount:
                 raise ProtocolError(self.registry.host, "the registry says that it has a blob that was not sent")
             return None
-        return UploadSession.from_answer(client, self.scope, answer, path)
+        return UploadSession.from_answer(client, self.scope, answer, path.partition("?")[0])
+
+    def start_uploads(self, digests: Sequence[str], mount_from: str) -> dict[str, UploadSession | None]:
+        """Begin the uploads of several blobs at once, as :meth:`start_upload` does for one.
+
+        What is not in it must be begun by :meth:`start_upload`.
+        """
+        client = self.registry.client
+        paths = [self._uploads(digest, mount_from) for digest in digests]
+        answers = client.ask_all("POST", paths, scope=self._scope_to_mount(mount_from), expect=_BEGUN)
+        found: dict[str, UploadSession | None] = {}
+        for digest, path, answer in zip(digests, paths, answers, strict=True):
+            try:
+                if answer:
+                    is_there = answer.status == 201
+                    path = path.partition("?")[0]
+                    found[digest] = None if is_there else UploadSession.from_answer(client, self.scope, answer, path)
+            except ProtocolError:
+                pass  # it told no location
+        return found
+
+    def _uploads(self, mount: str, mount_from: str) -> str:
+        # A digest and a repository's name stand in a query as they are: RFC 3986, section 3.4.
+        query = f"?mount={mount}&from={mount_from}" if mount else ""
+        return f"/v2/{self.name}/blobs/uploads/{query}"
+
+    def _scope_to_mount(self, mount_from: str) -> tuple[str, ...]:
+        others = mount_from and mount_from != self.name
+        return (*self.scope, f"repository:{mount_from}:pull") if others else self.scope
 
     def _path(self, kind: str, identifier: str) -> str:
         return f"/v2/{self.name}/{kind}/{identifier}"

@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.connection import Connection, HttpViolation, Response
 from azext_acrimport.registry.dial import Dialer, TransportSettings, failure, is_certificate_refused
-from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryFailure
+from azext_acrimport.registry.errors import ConnectionFailed, Reason
 
 __all__ = ["Exchange", "Transport", "TransportSettings", "failure", "is_certificate_refused"]
 
@@ -28,6 +30,7 @@ class Transport:
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[Connection]] = {}
         self._busy: set[Connection] = set()
+        self._ahead: dict[Origin, list[socket.socket]] = {}
         self._dialer = Dialer(self.settings)
         self.aborted = False
         self._round_trips: dict[Origin, float] = {}
@@ -42,6 +45,10 @@ class Transport:
         """Close the connections that wait for a next request."""
         with self._lock:
             idle, self._idle = self._idle, {}
+            ahead, self._ahead = self._ahead, {}
+        for socks in ahead.values():
+            for sock in socks:
+                sock.close()
         for connections in idle.values():
             for connection in connections:
                 connection.close()
@@ -75,41 +82,39 @@ class Transport:
                 began = time.monotonic()
                 exchange.send(method, target, headers, body)
                 response = exchange.receive()
-                taken = time.monotonic() - began
-                self._round_trips[origin] = min(taken, self._round_trips.get(origin, taken))
+                exchange.note_round_trip(time.monotonic() - began)
                 return response
             except ConnectionFailed as ex:
                 if not exchange.was_stale(ex):
                     raise
 
-    def pipeline(
-        self, host: str, origin: Origin, method: str, targets: Sequence[str], headers: Mapping[str, str]
-    ) -> list[Response]:
-        """Send several requests at once over one connection; return the answers that came, in order.
-
-        They have no bodies (the method is HEAD). There may be fewer answers than requests: not every server takes
-        requests before it has answered the last one. Source: RFC 9112, section 9.3.2.
-        """
-        answers: list[Response] = []
-        try:
-            exchange = self.open(host, origin)
-            exchange.send_all(method, targets, headers)
-            while len(answers) < len(targets):
-                answers.append(exchange.receive(last=len(answers) == len(targets) - 1))
-        except RegistryFailure:
-            pass  # what is missing is asked for again, one by one
-        return answers
-
     def round_trip_seconds(self, origin: Origin) -> float:
-        """How long a request takes at least, by the quickest one so far; 0 before the first."""
-        return self._round_trips.get(origin, 0.0)
+        """How long a request takes at least, by the quickest one so far, or else the way there; 0 before the first."""
+        return self._round_trips.get(origin) or self._dialer.round_trip_seconds(origin)
+
+    def connect_ahead(self, host: str, origin: Origin, count: int) -> None:
+        """Have so many connections for further requests, at least begun. Waits for the very first one only.
+
+        :raises ConnectionFailed: that one cannot be made.
+        """
+        if not self._dialer.round_trip_seconds(origin):
+            self.give_back(origin, self._connect(host, origin), True)
+        with self._lock:
+            missing = count - len(self._idle.get(origin, ())) - len(self._ahead.get(origin, ()))
+        socks = [sock for sock in (self._dialer.begin(origin) for _ in range(missing)) if sock]
+        with self._lock:
+            self._ahead.setdefault(origin, []).extend(socks)
+
+    def note_round_trip(self, origin: Origin, seconds: float) -> None:
+        """A request was answered after so long."""
+        self._round_trips[origin] = min(seconds, self._round_trips.get(origin, seconds))
 
     def open(self, host: str, origin: Origin) -> Exchange:
         """Take a connection to the origin, for one request at a time.
 
         :raises ConnectionFailed: none can be made.
         """
-        while connection := self._take(origin):
+        while connection := self._take(origin) or self._take_begun(host, origin):
             if not connection.answered():
                 return Exchange(self, host, origin, connection)
             self.give_back(origin, connection, False)  # the peer has closed it meanwhile
@@ -125,8 +130,22 @@ class Transport:
             self._busy.add(connection)
             return connection
 
-    def _connect(self, host: str, origin: Origin) -> Connection:
-        sock = self._dialer.connect(host, origin)
+    def _take_begun(self, host: str, origin: Origin) -> Connection | None:
+        """A connection that was begun ahead; None when there is none, or it came to nothing."""
+        with self._lock:
+            ahead = self._ahead.get(origin)
+            begun = ahead.pop(0) if ahead else None
+        if begun is None:
+            return None
+        try:
+            connection = self._connect(host, origin, begun)
+        except ConnectionFailed:
+            return None
+        connection.reused = True  # it may have been closed meanwhile for having waited too long
+        return connection
+
+    def _connect(self, host: str, origin: Origin, begun: socket.socket | None = None) -> Connection:
+        sock = self._dialer.connect(host, origin, begun)
         connection = Connection(sock, timeout_seconds=self.settings.timeout_seconds)
         with self._lock:
             self._busy.add(connection)
@@ -148,7 +167,8 @@ class Transport:
 class Exchange:
     """One connection, taken for a request and its answer; the answer's end gives it back.
 
-    Use it instead of :meth:`Transport.request` to stream a request's body, or to send before reading.
+    Use it instead of :meth:`Transport.request` to stream a request's body, or to send before reading. Further requests
+    may be sent before the first is answered; then the end of the last answer gives it back.
     """
 
     def __init__(self, transport: Transport, host: str, origin: Origin, connection: Connection) -> None:
@@ -157,12 +177,13 @@ class Exchange:
         self._transport = transport
         self._host = host
         self._connection = connection
-        self._method = ""
+        self._is_over = False
+        self._methods: deque[str] = deque()  # of the requests that have not been answered
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | memoryview = b"") -> None:
         """Send the head, and with it the body or its first part."""
-        self._method = method
         fields = self._fields(headers)
+        self._methods.append(method)
         if "Content-Length" not in fields and (body or method in ("POST", "PUT", "PATCH")):
             fields["Content-Length"] = str(len(body))
         try:
@@ -172,8 +193,10 @@ class Exchange:
 
     def send_all(self, method: str, targets: Sequence[str], headers: Mapping[str, str]) -> None:
         """Send several requests without bodies, all at once."""
-        self._method = method
         fields = self._fields(headers)
+        self._methods.extend(method for _ in targets)
+        if method == "POST":
+            fields["Content-Length"] = "0"
         try:
             self._connection.write(b"".join(self._connection.head(method, target, fields) for target in targets))
         except OSError as ex:
@@ -199,21 +222,35 @@ class Exchange:
         """Whether the peer has answered, or gone, while the body is still being sent."""
         return self._connection.answered()
 
-    def receive(self, *, last: bool = True) -> Response:
-        """Read the head of the answer; the ``last`` one that is expected gives the connection back at its end."""
+    @property
+    def awaited(self) -> int:
+        """How many answers are still to come."""
+        return len(self._methods)
+
+    def receive(self) -> Response:
+        """Read the head of the next answer, whose predecessors have been read to their ends."""
+        if not self._methods:  # it broke while something else was being sent
+            raise ConnectionFailed(self._host, self.origin.authority, Reason.BROKEN, "the connection broke")
+        method = self._methods.popleft()
         try:
-            return self._connection.receive(self._method, self._end if last else self._go_on)
+            return self._connection.receive(method, self._go_on if self._methods else self._end)
         except (OSError, HttpViolation) as ex:
             self.close()
             raise failure(self._host, self.origin, ex) from ex
+
+    def note_round_trip(self, seconds: float) -> None:
+        """A request was answered after so long."""
+        self._transport.note_round_trip(self.origin, seconds)
 
     def was_stale(self, ex: ConnectionFailed) -> bool:
         """Whether the failure only says that a kept-alive connection had been closed by the peer meanwhile."""
         return self._connection.reused and ex.reason is Reason.BROKEN and not self._connection.aborted
 
     def close(self) -> None:
-        """Drop the connection."""
-        self._end(self._connection, False)
+        """Drop the connection, unless it has been given back."""
+        self._methods.clear()
+        if not self._is_over:
+            self._end(self._connection, False)
 
     def _go_on(self, connection: Connection, keep: bool) -> None:
         """An answer has ended and more are to come, unless the server says that it closes."""
@@ -221,6 +258,7 @@ class Exchange:
             connection.abort()
 
     def _end(self, connection: Connection, keep: bool) -> None:
+        self._is_over = True
         self._transport.give_back(self.origin, connection, keep and not self.incomplete)
 
     def _give_up(self, ex: OSError) -> None:

@@ -12,7 +12,7 @@ tried, is from reports: see docs/copier.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -137,14 +137,6 @@ class UploadSession:
         """
         self._follow(self._client.finish(exchange, self._named("PATCH"), _TAKEN).headers)
 
-    def close(self, digest: str) -> None:
-        """Close the session, all bytes having been sent: the blob is stored.
-
-        :raises RegistryFailure: it is not.
-        """
-        exchange = self.start_put(digest, 0)
-        self.finish_put(exchange)
-
     def received(self) -> int | None:
         """Ask how many bytes the registry has; None when the session is gone, or as good as.
 
@@ -214,16 +206,16 @@ class BlobWriter:  # pylint: disable=too-many-instance-attributes
             if not self._left and self._form is not Form.PUT:
                 self._end_patch()
 
-    def close(self) -> None:
-        """All bytes have been written: store the blob.
+    def close(self, closing: Callable[[Exchange], None]) -> None:
+        """All bytes have been written: store the blob. ``closing`` is told before the last answer is awaited.
 
         :raises RegistryFailure: it is not stored.
         """
+        if self._exchange is None:  # not in a PUT: a PATCH ends with its last byte
+            self._exchange = self._session.start_put(self._digest, 0)
+        closing(self._exchange)
         exchange, self._exchange = self._exchange, None
-        if exchange:  # a PUT: a PATCH ends with its last byte
-            self._session.finish_put(exchange)
-        else:
-            self._session.close(self._digest)
+        self._session.finish_put(exchange)
 
     def abort(self) -> None:
         """Break off the request that is under way, if any."""

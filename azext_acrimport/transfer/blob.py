@@ -14,6 +14,7 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.download import PROGRESS_BYTES
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import BlobWriter, UploadSession, is_form_refused
 from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
 from azext_acrimport.transfer.source import Source
@@ -28,7 +29,8 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
     """One blob on its way.
 
     ``advanced`` is told how many more bytes (or, going back, fewer) have been sent to the target;
-    ``lanes`` tells how many connections to the source it may use where one is slow; ``is_wanted`` whether to go on.
+    ``lanes`` tells how many connections to the source it may use where one is slow; ``is_wanted`` whether to go on;
+    ``closing`` is told when all bytes have been sent, before the target's answer is awaited.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         advanced: Callable[[int], None],
         lanes: Callable[[], int] = lambda: 1,
         is_wanted: Callable[[], bool] = lambda: True,
+        closing: Callable[[Exchange], None] = lambda exchange: None,
     ) -> None:
         self._source = source
         self._target = target
@@ -54,6 +57,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._sent = 0
         self._damaged = False
         self._is_wanted = is_wanted
+        self._closing = closing
         self._budget = _Budget()
 
     def begin(self) -> None:
@@ -103,7 +107,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
             while self._verifier.position < self._blob.size:
                 self._forward(writer)
             self._verifier.check(self._source.registry.host)
-            writer.close()
+            writer.close(self._closing)
         finally:
             writer.abort()
 

@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from functools import partial
+from typing import Union
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
-from azext_acrimport.registry.transport import Exchange
+from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.blob import Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, Skipped, TagExists, blamed_on
 from azext_acrimport.transfer.events import (
@@ -38,8 +40,10 @@ from azext_acrimport.transfer.events import (
 )
 from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.fallback import FallbackLists
+from azext_acrimport.transfer.fetch import MOST_AT_ONCE, ManifestFetcher
 from azext_acrimport.transfer.gathering import Gatherer
-from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
+from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Node, Root, Tally, Target
+from azext_acrimport.transfer.look import LastLook, seen_just_now
 from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
@@ -50,6 +54,8 @@ from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
+About = Union[Tally, Node, Sequence[Tally], Sequence[ManifestNode]]
+"""What a task is about: what fails with it."""
 _FAREWELL_SECONDS, _LAST_SECONDS = 0.7, 0.2  # a run that is stopped has ended within a second
 
 
@@ -102,6 +108,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         halted: threading.Event | None = None,
     ) -> None:
         self._tallies = [Tally(root) for root in roots]
+        self._registries = _registries_of(roots)
         self._observe = observe
         self._halted = halted or threading.Event()
         self._tuning = Tuning(settings)
@@ -111,6 +118,8 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
+        self._is_connected = False
+        self._fetcher = ManifestFetcher(self._survey, is_bulk=self._is_bulk)
         self._fallback_lists = FallbackLists()
         self._gatherer = Gatherer(
             self._graph,
@@ -126,16 +135,16 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         )
 
     def run(self) -> list[CopyResult | Exception]:
-        for registry in self._registries():
+        for registry in self._registries:
             self._listen(registry)
         self._ask()
         try:
             self._executor.run()
         except BaseException:  # Ctrl-C arrives here too
-            for registry in self._registries():
+            for registry in self._registries:
                 registry.interrupt()
             self._executor.stop(_FAREWELL_SECONDS)  # workers cancel their uploads meanwhile
-            for registry in self._registries():
+            for registry in self._registries:
                 registry.stop()
             self._executor.stop(_LAST_SECONDS)  # what hangs in a look-up of a name is left behind
             raise
@@ -148,11 +157,6 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if not (tally.is_complete or tally.failure):  # a defect of ours: better said than taken for success
             return RuntimeError(f"the copy of {tally.root.source}:{tally.root.identifier} was left incomplete")
         return tally.failure or tally.result
-
-    def _registries(self) -> set[SourceRegistry]:
-        roots = [tally.root for tally in self._tallies]
-        registries: set[SourceRegistry] = {root.source.registry for root in roots}
-        return registries | {target.repository.registry for root in roots for target in root.targets}
 
     # Resolve
 
@@ -169,6 +173,8 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             for some in _batches(tallies):
                 identifiers = [tally.root.identifier for tally in some]
                 self._submit_question(some, partial(self._survey.ask_source, source, identifiers))
+        if not self._is_bulk:
+            self._connect_ahead()
         for repository, tallies in targets.items():
             goal = repository.to_push()
             self._submit_question(tallies, partial(self._survey.ask_whether_tagless, goal))
@@ -179,7 +185,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _submit_question(self, tallies: list[Tally], question: Task) -> None:
         def task() -> None:
             question()
-            slowest = max(registry.round_trip_seconds for registry in self._registries())
+            slowest = max(registry.round_trip_seconds for registry in self._registries)
             self._executor.widen(*self._tuning.workers(slowest))
             with self._lock:
                 for tally in tallies:
@@ -190,10 +196,26 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
         self._executor.submit(Priority.GET_MANIFEST, partial(self._guard, tallies, task))
 
+    def _connect_ahead(self) -> None:
+        """Have connections ready: for one image from the beginning, for many on far lines when there is work."""
+        count = self._tuning.connections_ahead(len(self._tallies))
+        if self._is_connected or count < 2:
+            return
+        self._is_connected = True
+        for registry in self._registries:
+            if not self._is_bulk or registry.round_trip_seconds > tuning.FAR_SECONDS:
+                self._executor.submit(Priority.GET_MANIFEST, partial(self._connect_to, registry, count))
+
+    @staticmethod
+    def _connect_to(registry: SourceRegistry, count: int) -> None:
+        with suppress(RegistryFailure):  # whoever wants a connection is told
+            registry.connect_ahead(count)
+
     def _resolve(self, tally: Tally) -> None:
         """Fix the digest, compare with the targets, and want the image where it is not."""
         root = tally.root
         tally.digest = self._survey.source_digest(root.source, root.identifier)
+        tally.given = self._survey.take_manifest(root.source, root.identifier)
         if root.platforms:
             choice = choose(root.source, tally.digest, root.platforms, named=root.identifier)
             tally.digest, tally.given, tally.original_digest = choice.digest, choice.manifest, choice.original_digest
@@ -205,6 +227,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         if not missing:
             self._finish_existing(tally)
             return
+        self._connect_ahead()
         with self._lock:
             nodes = [self._graph.add_root(tally, target, checks_target=checks) for target, checks in missing]
             tally.given = None  # the nodes have it
@@ -215,7 +238,9 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _resolve_with_referrers(self, tally: Tally, plans: Sequence[tuple[Target, bool] | None]) -> None:
         """Want the image where it is not, and what refers to it everywhere, before any tag."""
         root = tally.root
-        tally.given = tally.given or self._fetch(root.source, tally.digest, Side.SOURCE, root.identifier)
+        if not tally.given:
+            with blamed_on(Side.SOURCE, root.source, root.identifier):
+                tally.given = root.source.manifest(tally.digest)
         fresh: list[ManifestNode] = []
         images: dict[ManifestNode, ManifestNode | None] = {}
         with self._lock:
@@ -233,11 +258,10 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
     def _finish_existing(self, tally: Tally) -> None:
         """Everything is there already. Its type is asked for where there is but one image: nobody else looks at it."""
-        if tally.given:
-            tally.media_type = tally.given.media_type
-        elif not self._is_bulk:
-            repository = tally.root.targets[0].repository.to_push()
-            tally.media_type = self._fetch(repository, tally.digest, Side.TARGET).media_type
+        manifest, tally.given = tally.given, None
+        if not manifest and not self._is_bulk:
+            manifest = self._fetch_existing(tally.root.targets[0].repository.to_push(), tally.digest)
+        tally.media_type = manifest.media_type if manifest else ""
         tally.manifests_existing += 1
         self._observe(ManifestFinished(tally.digest, copied=False))
         self._observe(ImageFinished(tally.root))
@@ -267,23 +291,23 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _submit_descent(self, node: ManifestNode) -> None:
         self._submit(Priority.GET_MANIFEST, node, partial(self._descend, node))
 
+    def _submit_children(self, nodes: list[ManifestNode]) -> None:
+        """Descend into manifests of one index, some together."""
+        for start in range(0, len(nodes), MOST_AT_ONCE):
+            some = nodes[start : start + MOST_AT_ONCE]
+            self._submit(Priority.GET_MANIFEST, some, partial(self._descend_together, some))
+
+    def _descend_together(self, nodes: list[ManifestNode]) -> None:
+        if len(nodes) > 1:
+            self._fetcher.fetch_at_once(nodes)
+        for node in nodes:
+            self._guard(node, partial(self._descend, node))
+
     def _descend(self, node: ManifestNode) -> None:
         """Fetch a manifest, and want what it refers to."""
-        # Of many images, none is looked for where there is nothing yet.
-        is_idle = self._is_bulk and self._survey.is_empty(node.target)
-        checks = node.checks_target and not node.tally.root.force and not is_idle
-        if checks and not self._survey.is_worth_a_guess(node.source, node.target):
-            if self._is_there(node):
-                return
-            checks = False
-        begun = node.target.begin_digest_of(node.digest) if checks else None
-        try:
-            manifest = node.manifest or self._fetch(node.source, node.digest, Side.SOURCE, node.named)
-        except CopyError:
-            if begun:
-                begun.close()
-            raise
-        if checks and self._is_there(node, begun):
+        manifest = self._fetcher.fetch(node)
+        if manifest is None:
+            self._finish_there(node)
             return
         node.manifest = manifest
         with self._lock, blamed_on(Side.SOURCE, node.source, node.digest):
@@ -293,30 +317,24 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             node.waiting_for -= 1
             is_ready = not node.waiting_for
         self._announce([blob for blob in blobs if blob])
-        for child in manifests:
-            if child:
-                self._submit_descent(child)
+        self._submit_children([child for child in manifests if child])
         for blob in blobs:
             if blob:
                 self._submit_blob(blob)
         if is_ready:
             self._submit(Priority.PUT_MANIFEST, node, partial(self._ascend, node))
 
-    def _is_there(self, node: ManifestNode, begun: Exchange | None = None) -> bool:
-        """Whether the target has the manifest already, and so all that is below it; its tags are written then."""
-        with blamed_on(Side.TARGET, node.target, node.digest):
-            if node.target.digest_of(node.digest, begun=begun) is None:
-                return False
+    def _finish_there(self, node: ManifestNode) -> None:
+        """The target has the manifest already, and so all that is below it; its tags are written."""
         if node.tags:
-            node.manifest = node.manifest or self._fetch(node.target, node.digest, Side.TARGET)
+            node.manifest = node.manifest or self._fetch_existing(node.target, node.digest)
             self._put(node, node.manifest)
         self._finish_manifest(node, copied=False)
-        return True
 
     @staticmethod
-    def _fetch(repository: Source, digest: str, side: Side, named: str = "") -> Manifest:
-        with blamed_on(side, repository, named or digest):
-            return repository.manifest(digest)
+    def _fetch_existing(target: Repository, digest: str) -> Manifest:
+        with blamed_on(Side.TARGET, target, digest):
+            return target.manifest(digest)
 
     def _announce(self, blobs: Sequence[BlobNode]) -> None:
         if blobs:
@@ -333,7 +351,10 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         try:
             if node.failed:
                 raise Unwanted
-            self._finish_blob(node, self._mover.move(node))
+            with self._last_look([node]) as look:
+                outcome = self._mover.move(node, look.begin)
+                look.end()
+            self._finish_blob(node, outcome)
         except Unwanted:
             with self._lock:
                 # Meanwhile another image may have come to wait for it.
@@ -386,12 +407,21 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _put(self, node: ManifestNode, manifest: Manifest) -> None:
         put = ManifestPut(node.source, node.target, manifest, partial(self._send_again, node))
         if node.tags:
-            put.under_tags(node.tags, force=node.tally.root.force)
+            put.under_tags(node.tags, force=node.tally.root.force, seen=seen_just_now(node))
         else:
-            put.under(manifest.digest)
+            with self._last_look([node]) as look:
+                put.under(manifest.digest, look.begin)
+                look.end()
         node.tally.wrote = True
         for tag in node.tags:
             self._observe(TagWritten(node.target.name, tag))
+
+    def _last_look(self, nodes: Sequence[Node]) -> closing[LastLook]:
+        def roots() -> list[ManifestNode]:
+            with self._lock:
+                return [root for node in nodes for root in self._graph.send(node)]
+
+        return closing(LastLook(roots))
 
     def _finish_manifest(self, node: ManifestNode, *, copied: bool) -> None:
         with self._lock:
@@ -421,10 +451,10 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
         registry.listen(waits)
 
-    def _submit(self, priority: Priority, about: Tally | ManifestNode | BlobNode, task: Task, *, size: int = 0) -> None:
+    def _submit(self, priority: Priority, about: About, task: Task, *, size: int = 0) -> None:
         self._executor.submit(priority, partial(self._guard, about, task), size=size)
 
-    def _guard(self, about: list[Tally] | Tally | ManifestNode | BlobNode, task: Task) -> None:
+    def _guard(self, about: About, task: Task) -> None:
         """Run a task; what fails fails the images that need it, and no others."""
         if self._halted.is_set():
             return
@@ -433,19 +463,27 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         except (CopyError, TagExists) as ex:
             self._fail(about, ex)
 
-    def _fail(self, about: list[Tally] | Tally | ManifestNode | BlobNode, ex: Exception) -> None:
+    def _fail(self, about: About, ex: Exception) -> None:
+        failed: list[Tally] = []
+        heirs: list[BlobNode] = []
         with self._lock:
-            if isinstance(about, (list, Tally)):
-                failed = [tally for tally in (about if isinstance(about, list) else [about]) if not tally.failure]
-                heirs: list[BlobNode] = []
-                for tally in failed:
-                    tally.failure = ex
-            else:
-                failed, heirs = self._graph.fail(about, ex)
+            for each in about if isinstance(about, Sequence) else [about]:
+                if isinstance(each, Tally):
+                    failed += [] if each.failure else [each]
+                    each.failure = each.failure or ex
+                else:
+                    fallen, orphans = self._graph.fail(each, ex)
+                    failed += fallen
+                    heirs += orphans
         for tally in failed:
             self._observe(ImageFinished(tally.root, ex))
         for heir in heirs:
             self._submit_blob(heir)
+
+
+def _registries_of(roots: Sequence[Root]) -> set[SourceRegistry]:
+    registries: set[SourceRegistry] = {root.source.registry for root in roots}
+    return registries | {target.repository.registry for root in roots for target in root.targets}
 
 
 def _batches(tallies: list[Tally]) -> list[list[Tally]]:

@@ -104,6 +104,7 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
     blob: Descriptor
     tally: Tally
     mount_from: str = ""
+    sent: bool = False
     done: bool = False
     parents: list[ManifestNode] = field(default_factory=list)
     followers: list[BlobNode] = field(default_factory=list)  # the same blob for other repositories of the registry
@@ -112,6 +113,14 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
     def failed(self) -> bool:
         """Whether nobody waits for it any more."""
         return bool(self.parents) and all(parent.failed for parent in self.parents)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What tags named at a target (None: nothing), and when that was, in seconds on the run's clock."""
+
+    seconds: float
+    digests: dict[str, str | None]
 
 
 @dataclass(eq=False)
@@ -130,12 +139,16 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
     depth: int
     tags: tuple[str, ...] = ()
     checks_target: bool = True  # whether it may be there already
-    manifest: Manifest | None = None
+    manifest: Manifest | None = None  # once it is known, until it is put
     gathers: bool = False
     held: bool = False
     name: str = ""  # what the graph knows it by, where that is neither its digest nor a root's name
     listed: list[Manifest] = field(default_factory=list)
+    is_there: bool | None = None  # whether the target has it, as far as it was asked
+    look: Look | None = None  # what its tags were last seen to name at the target
     waiting_for: int = 0
+    unsent: int = 0  # of those waited for
+    sent: bool = False
     done: bool = False
     parents: list[ManifestNode] = field(default_factory=list)
     roots: list[Tally] = field(default_factory=list)
@@ -260,8 +273,21 @@ class Graph:
         _wait(parent, node)
         return self._route(node)
 
+    def send(self, node: Node) -> list[ManifestNode]:
+        """The last of the node is on its way; return the manifests of which nothing is left to be sent.
+
+        Not those that gather, or are held: more may yet come to them.
+        """
+        if node.sent:
+            return []
+        node.sent = True
+        for parent in node.parents:
+            parent.unsent -= 1
+        return [each for each in node.parents if not (each.unsent or each.gathers or each.held)]
+
     def finish(self, node: Node) -> tuple[list[ManifestNode], list[BlobNode]]:
         """The node is at its target; return the manifests that can be put now, and the blobs that can be mounted."""
+        self.send(node)
         node.done = True
         ready = []
         for parent in node.parents:
@@ -335,6 +361,7 @@ class Graph:
 
 def _wait(parent: ManifestNode, child: Node) -> None:
     parent.waiting_for += 1
+    parent.unsent += not child.sent
     child.parents.append(parent)
 
 

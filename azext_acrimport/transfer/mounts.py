@@ -42,21 +42,24 @@ class Mounts:
         """Ask whether the blob is there; None says that it is, a session that it must be sent.
 
         A registry that has never mounted anything may have ignored the question, so that it is put to it in another
-        way as well, at the same time, where the blob is large.
+        way as well, right behind, where the blob is large.
         """
         asks = size > _WORTH_ASKING_BYTES and target.registry.host not in self._mounting
-        begun = target.begin_has_blob(digest) if asks else None
+        begun = target.begin_upload(digest, target.name) if asks and self.may(target) else None
+        also = None
         try:
-            session = self._mount_to_itself(target, digest)
+            also = target.begin_has_blob(digest, behind=begun) if asks else None
+            session = self._mount_to_itself(target, digest, begun)
         except BaseException:
-            if begun:
-                begun.close()
+            for exchange in (begun, also):
+                if exchange:
+                    exchange.close()
             raise
-        if session and asks and self._has(target, digest, begun, session):
+        if session and asks and self._has(target, digest, also, session):
             session.cancel()
             return None
-        if begun and not session:
-            begun.close()
+        if also and not session:
+            also.close()
         return session
 
     @staticmethod
@@ -67,10 +70,10 @@ class Mounts:
             session.cancel()
             raise
 
-    def _mount_to_itself(self, target: Repository, digest: str) -> UploadSession | None:
+    def _mount_to_itself(self, target: Repository, digest: str, begun: Exchange | None = None) -> UploadSession | None:
         if self.may(target):
             try:
-                return self._noted(target, target.start_upload(mount=digest, mount_from=target.name))
+                return self._noted(target, target.start_upload(mount=digest, mount_from=target.name, begun=begun))
             except RegistryError as ex:
                 self._refused(target, ex)
         return target.start_upload()

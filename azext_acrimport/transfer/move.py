@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import UploadSession
 from azext_acrimport.transfer.blob import BlobCopy
 from azext_acrimport.transfer.errors import Side, blamed_on
@@ -45,13 +46,15 @@ class BlobMover:
         self._halted = halted
         self._mounts = Mounts()
 
-    def move(self, node: BlobNode) -> BlobOutcome:
+    def move(self, node: BlobNode, closing: Callable[[Exchange], None]) -> BlobOutcome:
         """See to it that the blob is at its target, and tell how it came there.
+
+        ``closing`` is told when all of it has been sent, before the answer is awaited.
 
         :raises Unwanted: nobody needs it any more.
         :raises CopyError: one of the registries failed.
         """
-        moving = self._moving(node)
+        moving = self._moving(node, closing)
         try:
             if not node.mount_from and self._survey.is_worth_a_guess(node.source, node.target):
                 moving.begin()
@@ -78,7 +81,7 @@ class BlobMover:
         finally:
             moving.close()
 
-    def _moving(self, node: BlobNode) -> BlobCopy:
+    def _moving(self, node: BlobNode, closing: Callable[[Exchange], None] = lambda exchange: None) -> BlobCopy:
         digest = node.blob.digest
         return BlobCopy(
             node.source,
@@ -88,6 +91,7 @@ class BlobMover:
             advanced=lambda count: self._observe(BlobAdvanced(digest, count)),
             lanes=self._lanes,
             is_wanted=lambda: not (node.failed or self._halted.is_set()),
+            closing=closing,
         )
 
     def _begin_upload(self, node: BlobNode) -> tuple[UploadSession | None, BlobOutcome]:

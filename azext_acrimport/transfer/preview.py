@@ -10,13 +10,14 @@ Nothing is sent but GET and HEAD, and no token is asked for that allows more tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.copier import CopySettings, Job
 from azext_acrimport.transfer.errors import CopyCancelled, ReferrerTagExists, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import ignore
@@ -89,14 +90,16 @@ class _Exhibit(Repository):
     def to_push(self) -> Repository:
         return self
 
-    def put_manifest(self, manifest: Manifest, identifier: str) -> None:
+    def put_manifest(
+        self, manifest: Manifest, identifier: str, *, closing: Callable[[Exchange], None] | None = None
+    ) -> None:
         pass
 
 
 class _Finder(BlobMover):
     """Finds out how blobs would come to their targets."""
 
-    def move(self, node: BlobNode) -> BlobOutcome:
+    def move(self, node: BlobNode, closing: Callable[[Exchange], None]) -> BlobOutcome:
         if node.mount_from and node.mount_from != node.target.name:
             return BlobOutcome.MOUNTED
         with blamed_on(Side.TARGET, node.target, node.blob.digest):

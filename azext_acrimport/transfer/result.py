@@ -29,7 +29,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class CopyResult:
+class CopyResult:  # pylint: disable=too-many-instance-attributes
     """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets.
 
     ``unchanged`` says that all of it was there before, under all its names, so that nothing was written.

@@ -38,11 +38,22 @@ class SourceRegistry(Protocol):
     """Where a source's repositories are. ``host`` names it in errors; no two may have the same."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """Its name, as the user wrote it."""
 
     @property
     def round_trip_seconds(self) -> float:
         """How long a question takes at least."""
+
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether each manifest that is fetched counts against a limit, and a look at its digest does not."""
+
+    def connect_ahead(self, count: int) -> None:
+        """Get ready for so many questions at once.
+
+        :raises RegistryFailure: it is not to be reached.
+        """
 
     def listen(self, on_wait: OnWait) -> None:
         """Tell of waits from now on."""
@@ -61,7 +72,8 @@ class Source(Protocol):
     """
 
     @property
-    def registry(self) -> SourceRegistry: ...
+    def registry(self) -> SourceRegistry:
+        """Where the repository is."""
 
     @property
     def name(self) -> str:
@@ -72,6 +84,9 @@ class Source(Protocol):
 
     def digests_of(self, identifiers: Sequence[str]) -> dict[str, str | None]:
         """The digests of several manifests; what is not in it must be asked for by :meth:`digest_of`."""
+
+    def manifests(self, identifiers: Sequence[str]) -> dict[str, Manifest]:
+        """Several manifests at once; what is not in it must be asked for by :meth:`manifest`."""
 
     def manifest(self, identifier: str) -> Manifest:
         """The manifest with this tag or digest; what it contains is what the digest says."""

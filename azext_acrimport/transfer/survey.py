@@ -3,20 +3,24 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""What tags name now, at the source and at the targets: asked for many at once, and kept for the run."""
+"""What tags name now, at the source and at the targets: asked for many at once, and kept for the run.
+
+The source's answer is the manifest itself, which the copy needs next, and not only its digest: that saves a round trip.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from azext_acrimport.oci.digest import is_digest
-from azext_acrimport.registry.errors import RegistryError
+from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.source import Source
 
 BATCH = 50  # tags asked for at once over one connection
+_MOST_MANIFESTS = 1000  # kept at a time: they are resolved before the first of them is copied
 
 
 class Survey:
@@ -24,6 +28,7 @@ class Survey:
 
     def __init__(self) -> None:
         self._sources: dict[tuple[Source, str], str] = {}
+        self._manifests: dict[tuple[Source, str], Manifest] = {}  # until they are taken
         self._targets: dict[tuple[Repository, str], str | None] = {}
         self._tagless: set[Repository] = set()
         self._filled: set[Repository] = set()
@@ -32,10 +37,14 @@ class Survey:
         """Resolve tags of a source to digests; one that does not exist is left for :meth:`source_digest` to explain."""
         tags = [each for each in identifiers if not is_digest(each)]
         if len(tags) == 1:
-            self._sources[source, tags[0]] = self.source_digest(source, tags[0])
+            self.source_digest(source, tags[0])
             return
         with blamed_on(Side.SOURCE, source):
-            found = source.digests_of(tags) if tags else {}
+            if self._takes_manifests(source):
+                for tag, manifest in source.manifests(tags).items():
+                    self._keep(source, tag, manifest)
+                return
+            found = source.digests_of(tags)
         self._sources.update({(source, tag): digest for tag, digest in found.items() if digest})
 
     def ask_target(self, target: Repository, tags: Sequence[str]) -> None:
@@ -62,11 +71,23 @@ class Survey:
         if known:
             return known
         with blamed_on(Side.SOURCE, source, identifier):
-            digest = source.digest_of(identifier)
-            if digest is None:
-                source.manifest(identifier)  # raises what the registry says of it
-                raise RegistryError(source.registry.host, f"GET {source}:{identifier}", 404, ("MANIFEST_UNKNOWN",))
-            return digest
+            digest = None if self._takes_manifests(source) else source.digest_of(identifier)
+            if digest is None:  # also where there is none: the answer to a GET says why
+                self._keep(source, identifier, source.manifest(identifier))
+            else:
+                self._sources[source, identifier] = digest
+            return self._sources[source, identifier]
+
+    def take_manifest(self, source: Source, identifier: str) -> Manifest | None:
+        """The manifest that came with the digest of a tag, once; None where it is yet to be fetched."""
+        return self._manifests.pop((source, identifier), None)
+
+    def _takes_manifests(self, source: Source) -> bool:
+        return not source.registry.counts_pulls and len(self._manifests) < _MOST_MANIFESTS
+
+    def _keep(self, source: Source, tag: str, manifest: Manifest) -> None:
+        self._manifests[source, tag] = manifest
+        self._sources[source, tag] = manifest.digest
 
     def target_digest(self, target: Repository, identifier: str) -> str | None:
         """What the tag or digest names at the target; None when nothing.
@@ -91,4 +112,9 @@ class Survey:
 
         It saves a round trip where one takes long, and moves some bytes for nothing where the guess is wrong.
         """
-        return self.is_empty(target) and source.registry.round_trip_seconds > tuning.FAR_SECONDS
+        return self.is_empty(target) and self.is_far(source)
+
+    @staticmethod
+    def is_far(source: Source) -> bool:
+        """Whether a round trip to the source takes long."""
+        return source.registry.round_trip_seconds > tuning.FAR_SECONDS

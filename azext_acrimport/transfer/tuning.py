@@ -14,6 +14,7 @@ BULK_BYTES = 4 << 20  # a blob of more is bound by bandwidth, one of less by rou
 FAR_SECONDS = 0.01  # a round trip from which on a guess is worth the bytes that it costs where it is wrong
 _BUFFER_BYTES = 256 << 10  # larger ones fall out of the processor's cache
 _SMALL_BUFFER_BYTES = 64 << 10
+_CONNECTIONS_PER_IMAGE = 10
 _LANES = 8  # connections to a source that is slow on each one
 # Small blobs are bound by round trips: 16 at once fill two processors on a local network, 64 a line of 40 ms.
 _LEAST_WORKERS, _MOST_WORKERS, _WORKERS_PER_SECOND = 16, 64, 1200
@@ -41,6 +42,10 @@ class Tuning:
         bulk = _LEAST_BULK_WORKERS if round_trip_seconds < FAR_SECONDS else _MOST_BULK_WORKERS
         most = self._settings.max_connections
         return min(most, wanted, _MOST_WORKERS), min(most, bulk, self._settings.bulk_connections)
+
+    def connections_ahead(self, images: int) -> int:
+        """How many connections to have ready before it is known how many are wanted."""
+        return min(self._settings.max_connections, _MOST_WORKERS, _CONNECTIONS_PER_IMAGE * images)
 
     def lanes(self, big_blobs: int) -> int:
         """How many connections each of so many big blobs may use: its share of what all may."""

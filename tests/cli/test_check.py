@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from emulator.faults import Answer
 from emulator.injection import Fault
 from emulator.resources import OUTSIDE_ADDRESS, AzureRegistry
 from tests.cli.conftest import SignedInAz
+from tests.cli.signing import by_secret
 from tests.cli.world import World
 from tests.support.az import Completed
 
@@ -231,6 +233,23 @@ def test_a_source_in_another_tenant_that_one_is_not_signed_in_to(world: World, a
     found = check_of(done, "source", "sign-in")
     assert found["status"] == "failed"
     assert "--username and --password" in found["advice"]
+
+
+def test_a_source_in_another_tenant_with_an_identity_of_its_own(world: World, az: SignedInAz, tmp_path: Path) -> None:
+    origin = world.registry(subscription="partner")
+    world.put(IMAGE, origin.store, "team/app", "v1")
+    signing = by_secret(world.azure, world.azure.principals["partner-puller"], tmp_path)
+    arguments = ("--name", world.registry().name, *source_of(origin), "--source-identity", signing.option)
+
+    done = az("acrx", "check", *arguments, env=signing.env)
+    unset = az("acrx", "check", *arguments, fails=True)
+
+    assert done.json["route"] == "service"
+    assert check_of(done, "source", "sign-in")["detail"] == f"as --source-identity {signing.option}"
+    assert unset.json["route"] == "none"
+    assert "AZURE_TENANT_ID" in check_of(unset, "source", "sign-in")["detail"]
+    for secret in signing.secrets:
+        assert secret not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("image", ["nosuch:v1", "team/app:nosuch"])

@@ -43,7 +43,7 @@ def complete(az: SignedInAz, tmp_path: Path) -> Complete:
 
 def test_the_command_and_its_options(complete: Complete) -> None:
     assert complete("az acrx imp") == ["import"]
-    assert complete("az acrx import --sour") == ["--source"]
+    assert complete("az acrx import --sour") == ["--source", "--source-identity"]
     assert sorted(complete("az acrx import --via ")) == ["auto", "local", "service"]
 
 

@@ -62,8 +62,8 @@ def test_as_a_table(az: SignedInAz, target: AzureRegistry, via: str) -> None:
     table = az("acrx", "import", "--name", target.name, *SOURCE, "--via", via, "--output", "table").stdout
 
     header, _, row = table.strip().splitlines()
-    assert header.split()[:2] == ["Registry", "Image"]
-    assert row.split()[:2] == [target.name, "output:v1"]
+    assert header.split()[:3] == ["Status", "Registry", "Image"]
+    assert row.split()[:3] == ["imported", target.name, "output:v1"]
     assert via in row
 
 

@@ -61,6 +61,20 @@ def test_several_platforms_are_a_new_index_that_only_a_copy_makes(world: World, 
     assert "several platforms (--platform) cannot go with --via service" in refused.stderr
 
 
+def test_a_platform_with_several_images_is_copied_after_all(world: World, az: SignedInAz) -> None:
+    origin, target = world.registry(), world.registry()
+    builds = [content.image(f"build-{build}", platform=f"windows/amd64:{build}") for build in ("10.0.1", "10.0.2")]
+    world.put(content.index(*builds, content.image("parts-linux")), origin.store, "app", "v1")
+    arguments = ("--name", target.name, "--source", f"{origin.login_server}/app:v1", "--platform", "windows/amd64")
+
+    result = az("acrx", "import", *arguments).json
+
+    assert (result["route"], result["fallback"]) == ("local", True)
+    assert "several images are for windows/amd64" in result["reason"]
+    refused = az("acrx", "import", *arguments, "--via", "service", "--force", fails=True)
+    assert "several images are for windows/amd64" in refused.stderr
+
+
 @pytest.mark.parametrize("via", ["service", "local"])
 def test_a_platform_that_is_not_there_is_answered_with_those_that_are(world: World, az: SignedInAz, via: str) -> None:
     origin, target = world.registry(), world.registry()
@@ -112,6 +126,24 @@ def test_referrers_of_one_type(world: World, az: SignedInAz, via: str) -> None:
     assert result["referrers"] == 1
     assert SBOM.digest not in copied.manifests
     assert copied.tags == {"v1": IMAGE.digest, signing.cosign_tag(IMAGE): COSIGN.digest}
+
+
+@pytest.mark.parametrize("via", ["service", "local"])
+def test_a_target_with_a_key_of_its_own_gets_a_list_of_referrers(world: World, az: SignedInAz, via: str) -> None:
+    origin, target = world.registry(), world.registry()
+    target.encrypt()
+    held = origin.store.repository("app")
+    IMAGE.put(held, "v1")
+    SIGNATURE.put(held)
+
+    arguments = ("--name", target.name, "--source", f"{origin.login_server}/app:v1", "--via", via, "--referrers")
+    az("acrx", "import", *arguments)
+
+    copied = target.store.get("app")
+    assert copied is not None
+    listed = copied.manifest(IMAGE.digest.replace(":", "-"))
+    assert listed is not None
+    assert SIGNATURE.digest.encode() in listed.content
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive"])

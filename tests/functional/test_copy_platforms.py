@@ -178,6 +178,15 @@ class TestUnknown:
         assert lab.target_app.store.names() == []
 
 
+def test_indexes_that_are_nested_too_deep(lab: Lab) -> None:
+    image = content.image()
+    for _ in range(10):
+        image = content.index(image)
+    lab.put(image)
+    with pytest.raises(CopyError, match="nested more than 8 deep"):
+        take(lab, "linux/amd64")
+
+
 class TestWithReferrers:
     def test_those_of_the_kept_images_come_and_those_of_the_index_stay(self, lab: Lab) -> None:
         image = lab.put(content.multi_arch())

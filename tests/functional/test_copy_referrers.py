@@ -253,6 +253,22 @@ class TestTargetWithoutApi:
         )
         assert {item["digest"] for item in listed(target_of(lab), IMAGE)} == {SIGNATURE.digest, SBOM.digest}
 
+    def test_index_is_listed_without_a_type_where_it_has_none(self, lab: Lab) -> None:
+        bundle = content.index(content.artifact("part"), subject=IMAGE)
+        bundle.put(source_of(lab))
+        bring(lab)
+        assert bundle.descriptor() in listed(target_of(lab), IMAGE)
+
+    def test_list_that_cannot_be_read_is_not_overwritten(self, lab: Lab) -> None:
+        refusal = registry_error(403, "DENIED")
+        lab.server.faults.add(
+            Fault(refusal, host=lab.target_host, method="GET", path=signing.list_tag(IMAGE), times=None)
+        )
+        with pytest.raises(CopyError) as raised:
+            bring(lab)
+        assert (raised.value.side, raised.value.subject) == (Side.TARGET, signing.list_tag(IMAGE))
+        assert listed(target_of(lab), IMAGE) == []
+
     def test_tag_that_names_no_list_is_an_error_at_the_target(self, lab: Lab) -> None:
         content.image("odd").put(target_of(lab), signing.list_tag(IMAGE))
         with pytest.raises(CopyError) as raised:
@@ -291,9 +307,11 @@ class TestSource:
         lab.server.faults.add(Fault(Answer(status), host=lab.source_host, path="/referrers/", times=None))
         assert bring(lab).referrers == 1
 
-    def test_list_that_fails_fails_the_copy(self, lab: Lab) -> None:
+    @pytest.mark.parametrize("path", ["/referrers/", f"/manifests/{signing.list_tag(IMAGE)}$"])
+    def test_list_that_fails_fails_the_copy(self, lab: Lab, path: str) -> None:
+        lab.behave(lab.source_app, referrers=False)
         lab.put(IMAGE)
-        lab.server.faults.add(Fault(Answer(500), host=lab.source_host, path="/referrers/", times=None))
+        lab.server.faults.add(Fault(Answer(500), host=lab.source_host, path=path, times=None))
         with pytest.raises(CopyError) as raised:
             bring(lab)
         assert raised.value.side is Side.SOURCE
@@ -354,6 +372,22 @@ class TestHostileSource:
         assert bring(lab).referrers == 1
         assert stranger.digest not in target_of(lab).manifests
         assert unrelated.digest not in target_of(lab).manifests
+
+    def test_what_is_listed_twice_comes_once(self, lab: Lab) -> None:
+        lab.behave(lab.source_app, referrers=False)
+        lab.put(IMAGE)
+        SIGNATURE.put(source_of(lab))
+        list_by_tag(source_of(lab), IMAGE, SIGNATURE, SIGNATURE)
+        assert len(discover(lab.source.repository(SOURCE), IMAGE.digest, ALL)) == 1
+        assert bring(lab).manifests == Count(copied=5)
+
+    def test_image_with_too_much_below_it(self, lab: Lab) -> None:
+        image = content.image()
+        for _ in range(10):
+            image = content.index(image)
+        lab.put(image)
+        with pytest.raises(CopyError, match="more below it than we follow"):
+            bring(lab)
 
     def test_type_is_what_the_manifest_says(self, lab: Lab) -> None:
         lab.behave(lab.source_app, referrers=False)

@@ -120,7 +120,7 @@ class TestPassing:
     @pytest.mark.parametrize(
         ("side", "method", "path"),
         [
-            ("source", "HEAD", "/manifests/"),
+            ("source", "GET", "/manifests/"),
             ("source", "GET", "/blobs/"),
             ("target", "GET", "/tags/list"),
             ("target", "POST", "/uploads/"),

@@ -124,7 +124,8 @@ class Peer:
         until = time.monotonic() + ATTACK_SECONDS
         try:
             with sock, sock.makefile("rb") as reader:
-                while line := reader.readline().decode():
+                while b" HTTP/1.1" in (head := reader.readline()):  # what else comes is TLS, to find out about us
+                    line = head.decode()
                     while reader.readline().strip():
                         pass
                     for piece in self._script(*line.split()[:2]):

@@ -118,6 +118,9 @@ class Answers:
     def interrupt(self) -> None:
         self.interrupted.set()
 
+    def saved(self, host: str, repository: str) -> None:
+        return None
+
     def sign_in(self, order: Order) -> None:
         if order.source.host in self.no_token:
             raise self.no_token[order.source.host]

@@ -13,17 +13,22 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.transport import Transport, TransportSettings
 from bench.clients import Job, Peer, find_peers, our_clients, peer_clients
 from bench.native import Native, compile_all, run_client, slow_network
 from bench.noise import busy_seconds, share
 from bench.processes import Unusable
 from bench.registries import count_requests
 from bench.rows import ROWS, Link, Workload, workloads
-from bench.workloads import layer_bytes
+from bench.workloads import layer_bytes, push
+from emulator.http import Server
+from emulator.registry import RegistryApp
 
 needs_compiler = pytest.mark.skipif(not (shutil.which("cc") or shutil.which("gcc")), reason="there is no C compiler")
 
@@ -77,13 +82,56 @@ def test_regctl_copies_many_images_by_many_processes_unless_there_is_regsync(tmp
     assert [client.name for client in both if client.fits(ROWS[0], many)] == ["regsync"]
 
 
+def test_images_in_repositories_of_their_own_are_listed_or_copied_one_by_one(tmp_path: Path) -> None:
+    apart, done = workloads(quick=True)["apart"], replace(job(tmp_path, "v0", "v1"), repository="apart", apart=True)
+
+    assert commands("skopeo", apart, done)["skopeo"].endswith(
+        f"--all --dest-tls-verify=false --src yaml --dest docker {tmp_path}/images.yml 127.0.0.1:2/copy/apart"
+    )
+    images = json.loads((tmp_path / "images.yml").read_text())["127.0.0.1:1"]["images"]
+    assert images == {"apart/v0": ["v0"], "apart/v1": ["v1"]}
+    assert commands("crane", apart, done) == {
+        "crane, 8 at once": f"xargs -a {tmp_path}/tags -P 8 -I {{}} /bin/crane copy "
+        "127.0.0.1:1/apart/{}:{} 127.0.0.1:2/copy/apart/{}:{}"
+    }
+    assert list(commands("regctl", apart, done)) == ["regctl, 8 at once"]
+    commands("regsync", apart, done)
+    steps = json.loads((tmp_path / "regsync.yml").read_text())["sync"]
+    assert steps[1] == {
+        "source": "127.0.0.1:1/apart/v1:v1",
+        "target": "127.0.0.1:2/copy/apart/v1:v1",
+        "type": "image",
+    }
+    told = json.loads(our_clients([])[0].command(done)[-1])
+    assert told["images"] == [[f"apart/{tag}", f"copy/apart/{tag}", tag] for tag in ("v0", "v1")]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_workload_is_one_repository_or_one_for_each_image(apart: bool) -> None:
+    app = RegistryApp()
+    workload = Workload("made", "three images", images=3, apart=apart)
+    with Server() as server, Transport(TransportSettings()) as transport:
+        contents = push(workload, Registry(server.serve_plain(app), transport=transport).repository("made").to_push())
+
+    names = [f"made/v{number}" for number in range(3)] if apart else ["made"]
+    assert [content.repository for content in contents] == names == sorted(app.store.names())
+    assert [tag for content in contents for tag in content.tags] == ["v0", "v1", "v2"]
+    for content in contents:
+        held = app.store.repository(content.repository)
+        assert held.tags == content.tags
+        assert set(held.manifests) == set(content.manifests)
+        assert set(held.blobs) == set(content.blobs)
+    blobs = [digest for content in contents for digest in content.blobs]
+    assert (len(set(blobs)) < len(blobs)) == apart
+
+
 def test_our_client_is_told_what_to_copy(tmp_path: Path) -> None:
     clients = our_clients([{"max_connections": 64}])
     told = [json.loads(client.command(job(tmp_path, "v1"))[-1]) for client in clients]
 
     assert [client.is_ours for client in clients] == [True, False]
     assert [each["settings"] for each in told] == [{}, {"max_connections": 64}]
-    assert told[0]["to"] == "copy/small"
+    assert told[0]["images"] == [["small", "copy/small", "v1"]]
 
 
 def test_clients_get_no_settings_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(run, "root_of", found.root)
     monkeypatch.setattr(run, "copy_from_here", found.copy)
     monkeypatch.setattr("azext_acrimport._client_factory.cf_registries", lambda cli_ctx, subscription: None)
-    monkeypatch.setattr("azext_acrimport.credentials.saved_credentials", lambda host, repository: found.saved)
+    monkeypatch.setattr(connections, "saved_credentials", lambda *_: found.saved)
     monkeypatch.setattr("azext_acrimport.resolve.is_private_host", lambda host: False)
     for module in (planning, reporting, run):
         monkeypatch.setattr(module.logger, "warning", lambda text, *args, **_: found.said.append(text % args))

@@ -25,6 +25,7 @@ FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROO
 GROUP = "az acrx "
 _FENCE = re.compile(r"^ *```.*?^ *```", re.M | re.S)
 _INLINE = re.compile(r"`(az acrx [^`]*)`")
+_OPTIONS = re.compile(r"\| `(--[^`]*)`[^|]*\|$", re.M)  # the last cell of a row
 _FLOW = re.compile(r"\[(az, acrx, [^\]]*)\]")  # a command in YAML
 _END = {"|", "||", "&", "&&", ";", ";;", ">", ">>", "<", "(", ")"}
 
@@ -35,6 +36,8 @@ def command_lines(path: Path) -> Iterator[list[str]]:
     if path.suffix == ".md":
         found = [code for block in _FENCE.findall(text) for code in _in_code(block)]
         found += _INLINE.findall(_FENCE.sub("", text))
+        if path.name == "moving.md":
+            found += [f"{GROUP}import {options}" for options in _OPTIONS.findall(text)]
     else:
         found = list(_in_code(text))
     found += [", ".join(line.split(", ")).replace(", ", " ") for line in _FLOW.findall(text)]

@@ -55,7 +55,7 @@ AZURE_SIDE = {
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
     "orders.py": {"identity", "explain", "layout", "lists", "oci", "plan", "request", "resolve"},
     "gather.py": {"expansion", "identity", "_validators", "layout", "lists", "oci", "orders", "request"},
-    "pinned.py": {"connections", "oci", "orders", "request", "transfer"},
+    "pinned.py": {"connections", "oci", "orders", "plan", "request", "transfer"},
     "expansion.py": {"connections", "layout", "lists", "oci", "orders", "registry", "request", "transfer"},
     "planning.py": {
         "connections",
@@ -71,9 +71,9 @@ AZURE_SIDE = {
         "resolve",
         "transfer",
     },
-    "connections.py": {"identity", "credentials", "layout", "orders", "registry", "resolve"},
+    "connections.py": {"identity", "credentials", "docker_config", "layout", "orders", "registry", "resolve"},
     "existing.py": {"connections", "oci", "orders", "registry", "request"},
-    "fallback.py": {"credentials", "importing", "oci", "orders", "refusals"},
+    "fallback.py": {"importing", "oci", "orders", "refusals", "registry"},
     "service.py": {"importing", "orders", "refusals", "registry", "request"},
     "local.py": {"connections", "orders", "registry", "transfer"},
     "_validators.py": {"plan", "request"},
@@ -84,7 +84,7 @@ AZURE_SIDE = {
     "_exit.py": set(),
     "check": {
         *("oci", "registry", "transfer", "plan", "request", "explain", "redaction", "credentials", "arm", "resolve"),
-        *("connections", "orders", "custom", "check", "_console", "_errors", "_exit", "_validators"),
+        *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
 # What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.

@@ -138,7 +138,7 @@ def test_both_registries_get_the_same_effort(monkeypatch: pytest.MonkeyPatch, se
         return [COPIED]
 
     monkeypatch.setattr(local, "copy_all", copy)
-    monkeypatch.setattr("azext_acrimport.connections.saved_credentials", lambda host, repository: None)
+    monkeypatch.setattr("azext_acrimport.connections.saved_credentials", lambda *_: None)
     cli_ctx = SimpleNamespace(
         config=SimpleNamespace(get=lambda *_, **__: None),
         cloud=SimpleNamespace(endpoints=SimpleNamespace(active_directory_resource_id="https://arm.example/")),

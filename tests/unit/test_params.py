@@ -109,12 +109,13 @@ def test_the_check_takes_what_names_the_registries_as_the_import_does(arguments:
 
     assert set(found) - {"cmd"} == {
         *("registry_name", "resource_group_name", "source_image", "source_registry"),
-        *("source_registry_username", "source_registry_password"),
+        *("source_registry_username", "source_registry_password", "source_identity"),
     }
     for name in set(found) - {"cmd", "source_image"}:
         ours, theirs = found[name].type.settings, arguments[name].type.settings
         assert (ours.get("options_list"), ours["help"]) == (theirs.get("options_list"), theirs["help"])
     assert not found["source_image"].type.settings.get("required")
+    assert not found["source_image"].type.settings.get("validator")
 
 
 def namespace(username: str | None, password: str | None, identity: str | None = None) -> Any:

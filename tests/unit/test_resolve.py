@@ -13,7 +13,7 @@ from azext_acrimport import resolve
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.plan import NetworkSettings
 from azext_acrimport.request import InvalidRequest, TargetName
-from azext_acrimport.resolve import Endpoint, RegistryMissing, SourceArguments, find_source, find_target
+from azext_acrimport.resolve import Endpoint, RegistryMissing, Resolver, SourceArguments, find_source, find_target
 
 SUFFIX = ".azurecr.io"
 PUBLIC = NetworkSettings("Enabled", "Allow", "AzureServices", "enabled")
@@ -218,3 +218,16 @@ def test_where_the_cloud_has_no_suffix_any_host_may_be_in_the_directory() -> Non
 
     assert found.azure == srcreg
     assert directory.asked == [("srcreg.azurecr.io", False)]
+
+
+def test_what_is_missing_is_looked_for_once() -> None:
+    directory = Known()
+    resolver = Resolver(directory, SUFFIX)
+
+    for _ in range(20):
+        with pytest.raises(RegistryMissing):
+            resolver.target(TargetName.parse("absent", None), None)
+        with pytest.raises(RegistryMissing):
+            resolver.source(SourceArguments("app:v1", "docker.io", False))
+
+    assert [name for name, _ in directory.asked] == ["absent", "docker.io"]

@@ -23,7 +23,7 @@ from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status
-from azext_acrimport.plan import Route
+from azext_acrimport.plan import Obstacle, Route, RouteRefused
 from azext_acrimport.registry.errors import Cancelled, ProtocolError
 from azext_acrimport.request import Images
 from azext_acrimport.run import Ended, Run
@@ -304,6 +304,27 @@ def test_of_a_source_that_does_not_tell_what_refers_to_it_the_image_fails(
     monkeypatch.setattr(run, "parts_of", parts)
 
     assert [each.failure for each in play(there("app", referrers=ReferrerFilter()))] == [failure]
+
+
+@pytest.mark.parametrize(
+    ("may_fall_back", "end"),
+    [(True, (Status.IMPORTED, Route.LOCAL, True)), (False, (Status.FAILED, Route.SERVICE, False))],
+)
+def test_what_only_a_copy_can_make_is_copied_unless_the_service_was_asked_for(
+    play: Played, monkeypatch: pytest.MonkeyPatch, may_fall_back: bool, end: Any
+) -> None:
+    refused = RouteRefused(Obstacle.LOCAL_OPTION, "several images are for linux")
+
+    def parts(order: Order, _: Any) -> Iterator[Order]:
+        raise refused
+        yield order
+
+    monkeypatch.setattr(run, "parts_of", parts)
+
+    ended = play(there("app", may_fall_back=may_fall_back))
+
+    assert ends(ended) == [end]
+    assert ended[0].failure is (None if may_fall_back else refused)
 
 
 def test_a_copy_ends_when_its_image_is_complete_not_when_the_last_is(play: Played) -> None:
