@@ -47,11 +47,19 @@ def _plan_rows(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
     changes = {tag["name"]: tag["change"] for tag in result["tags"]}
     names = result["images"] + [f"{name} (untagged)" for name in result["repositories"]]
     rows = [_plan_row(result, name, changes.get(name, "")) for name in names or [""]]
-    why = result["error"]["message"] if result["error"] else result["reason"]
-    rows[0]["Why"] = "\n".join(textwrap.wrap(why, _WHY_WIDTH, break_on_hyphens=False))
+    rows[0]["Why"] = "\n".join(textwrap.wrap(_why(result), _WHY_WIDTH, break_on_hyphens=False))
     for row in rows[1:]:
         row.update(dict.fromkeys(("Manifests", "Blobs", "BytesToMove"), ""))  # else a reader adds them up
     return rows
+
+
+def _why(result: dict[str, Any]) -> str:
+    """What decides: the error, or the tag in the way, or else the reason for the route."""
+    if result["error"]:
+        return str(result["error"]["message"])
+    if result["status"] == "conflict":
+        return "a tag names another image there; --force overwrites it"
+    return str(result["reason"])
 
 
 def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str, Any]:

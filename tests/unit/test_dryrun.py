@@ -125,6 +125,12 @@ def test_the_table_has_the_same_columns_for_all_and_no_count_twice(shown: list[d
     assert all(len(line) <= 60 for row in rows for line in row["Why"].split("\n"))
 
 
+def test_the_table_says_what_a_conflict_is_about() -> None:
+    found = Forecast(request(), order(), preview(TagChange.CONFLICT, copied=0)).as_dict()
+
+    assert "--force" in import_table(found)[0]["Why"]
+
+
 def test_orders_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[list[Order]] = []
 
