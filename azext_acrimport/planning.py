@@ -19,10 +19,11 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.expansion import NO_NAMES, NothingChosen, images_of, is_settled, orders_from, repository_of
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.identity.failure import IdentityFailure
-from azext_acrimport.layout.reference import LayoutReference, is_layout
+from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.claims import Claim, check_entries
 from azext_acrimport.lists.shard import Shard
 from azext_acrimport.oci.errors import OciError
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.orders import Order, Request
 from azext_acrimport.plan import NetworkFacts, RouteRefused, choose_route
 from azext_acrimport.request import Images, InvalidRequest
@@ -84,7 +85,11 @@ def prepare(
     # The directory of registries is asked by one thread, and the registries themselves by several.
     planned = [each for request in requests for each in _attempt(request, nothing_known, partial(orders_for, request))]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="acrx-tags") as pool:
-        prepared = [each for found in pool.map(images_for, planned) for each in found]
+        try:
+            prepared = [each for found in pool.map(images_for, planned) for each in found]
+        except BaseException:  # Ctrl-C arrives here too, and would wait for what is being asked
+            connections.interrupt()
+            raise
     orders = [each for each in prepared if isinstance(each, Order)]
     wanted = {id(each) for each in check_entries(orders, _claim) if shard is None or shard.holds(_repository_of(each))}
     return [each for each in prepared if isinstance(each, Unready) or id(each) in wanted]
@@ -102,9 +107,8 @@ def _repository_of(order: Order) -> str:
 
 
 def _claim(order: Order) -> Claim:
-    names = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
     source = " ".join([order.source_name, *map(str, order.request.platforms)])
-    return Claim(order.request.line or 0, order.target.host, names, source, order.images.untagged)
+    return Claim(order.request.line or 0, order.target.host, order.images.names, source, order.images.untagged)
 
 
 def order_of(request: Request, resolver: Resolver) -> Order:

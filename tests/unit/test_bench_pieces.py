@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from bench import lists
 from bench.clients import Job, Peer, find_peers, our_clients, peer_clients

@@ -19,7 +19,8 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.docker_config import HelperFailed
 from azext_acrimport.orders import Effort, Login, Order, Request
 from azext_acrimport.plan import NetworkFacts, Plan, Route
-from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.registry import Registry
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.request import Images, TargetName
 from azext_acrimport.resolve import Endpoint
 

@@ -29,7 +29,8 @@ LAYERS = {
     "request.py": {"oci", "hosts"},
     "lists": {"lists", "oci", "hosts", "plan", "request"},
     "refusals.py": set(),
-    "explain.py": {"oci", "registry", "layout", "transfer", "hosts"},
+    "advice.py": {"registry", "layout", "transfer"},
+    "explain.py": {"advice", "oci", "registry", "layout", "transfer", "hosts"},
     "outcome.py": {"oci", "transfer", "plan", "request", "explain"},
     "_pipelines.py": {"oci"},
     "_tally.py": {"transfer"},
@@ -38,7 +39,7 @@ LAYERS = {
     "redaction.py": set(),
     "identity/form.py": {"oci", "request"},
     "identity/variables.py": {"identity"},
-    "identity/failure.py": {"identity"},
+    "identity/failure.py": {"identity", "registry"},
 }
 # Beside the standard library: what the core of the CLI brings along.
 OTHERS = {"lists": {"yaml"}}
@@ -54,7 +55,7 @@ AZURE_SIDE = {
     "importing.py": {"arm", "registry"},
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
     "orders.py": {"identity", "explain", "layout", "lists", "oci", "plan", "request", "resolve"},
-    "gather.py": {"identity", "_validators", "layout", "lists", "oci", "orders", "request"},
+    "gather.py": {"expansion", "identity", "_validators", "layout", "lists", "oci", "orders", "request"},
     "pinned.py": {"connections", "oci", "orders", "plan", "request", "transfer"},
     "expansion.py": {"connections", "layout", "lists", "oci", "orders", "registry", "request", "transfer"},
     "planning.py": {
@@ -87,8 +88,6 @@ AZURE_SIDE = {
         *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
-# What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
-CHEAP = {"knack"}
 
 
 def imported(path: Path) -> Iterator[str]:
