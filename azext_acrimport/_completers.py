@@ -19,7 +19,7 @@ from azure.cli.core.decorators import Completer
 from knack.log import get_logger
 
 if TYPE_CHECKING:
-    from azext_acrimport.registry.repository import Registry
+    from azext_acrimport.registry.registry import Registry
 
 logger = get_logger(__name__)
 
@@ -88,7 +88,7 @@ def _names(cli_ctx: Any, host: str, subscription: str | None) -> Callable[[str],
     """What looks names up in a registry. All that it needs is loaded now, before its time begins."""
     from azext_acrimport.connections import transport_settings
     from azext_acrimport.credentials import signed_in_identity
-    from azext_acrimport.registry.repository import Registry
+    from azext_acrimport.registry.registry import Registry
     from azext_acrimport.registry.retry import RetryPolicy
     from azext_acrimport.registry.transport import Transport
 

@@ -11,15 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from azext_acrimport.advice import firewall_advice, identity_advice, missing_advice
 from azext_acrimport.expansion import NothingChosen
-from azext_acrimport.explain import (
-    Shown,
-    Surroundings,
-    explain_copy_error,
-    firewall_advice,
-    identity_advice,
-    missing_advice,
-)
+from azext_acrimport.explain import Shown, Surroundings, explain_copy_error
 from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused

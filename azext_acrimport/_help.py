@@ -9,37 +9,45 @@ from knack.help_files import helps
 
 helps["acrx"] = """
 type: group
-short-summary: Import images into container registries, also where the service cannot reach.
+short-summary: Import images into container registries, also from and to where the service cannot reach.
 """
 
 helps["acrx import"] = """
 type: command
-short-summary: Import an image into a container registry, by the service or by a copy from this machine.
+short-summary: Import images into a container registry, by the service or by a copy from this machine.
 long-summary: >-
     Takes the arguments of `az acr import`. Reads the network settings of both registries, says which route it takes
     and why, and takes it: the service where it can reach both registries, else a copy from here, which needs no
-    Docker and no disk.
+    Docker and no disk. Run it again after any failure: what is there is not moved twice.
 examples:
   - name: Import an image from another registry. It keeps its repository and tag.
     text: az acrx import -n myregistry --source sourceregistry.azurecr.io/app:v1
-  - name: Import a public image from Docker Hub under another name.
-    text: az acrx import -n myregistry --source docker.io/library/hello-world:latest -t samples/hello:v1
-  - name: Import an image by its digest, with two tags.
-    text: >-
-        az acrx import -n myregistry -t app:v1 -t app:stable
-        --source mcr.microsoft.com/app@sha256:0fc9000000000000000000000000000000000000000000000000000000000000
-  - name: Import an image from a private registry with a user and a password.
-    text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p MyPassword
-  - name: Import with a password that no list of processes shows, read from a file.
+  - name: Import a public image from Docker Hub under another name, and a second one.
+    text: az acrx import -n myregistry --source docker.io/library/hello-world:latest -t samples/hello:v1 -t hello:latest
+  - name: Import an image by its digest.
+    text: az acrx import -n myregistry --source mcr.microsoft.com/app@sha256:DIGEST -t app:v1
+  - name: Import an image from a registry in another subscription, by its name, login server or resource ID.
+    text: az acrx import -n myregistry --source app:v1 -r SourceRegistryResourceId
+  - name: Import from a private registry, with a password that no list of processes shows.
     text: az acrx import -n myregistry --source registry.contoso.com/app:v1 -u MyUser -p @password.txt
-  - name: Import from a registry of another tenant that you are a guest in.
+  - name: Import from a registry of another tenant that you are a guest in, without a password.
     text: az acrx import -n myregistry --source partnerregistry.azurecr.io/app:v1 --source-identity cli:fabrikam.com
-  - name: Import with the managed identity of this machine, which may pull from the source.
-    text: az acrx import -n myregistry --source partnerregistry.azurecr.io/app:v1 --source-identity managed
+  - name: Import what was carried in as an archive.
+    text: az acrx import -n myregistry --source oci-archive:app.tar -t app:v1
+  - name: Import with signatures, SBOMs and attestations, overwriting the tag.
+    text: az acrx import -n myregistry --source sourceregistry.azurecr.io/app:v1 --referrers --force
+  - name: Import one platform only.
+    text: az acrx import -n myregistry --source docker.io/library/nginx:1.27 --platform linux/arm64
+  - name: Import the three newest versions in a range, below a name of their own.
+    text: >-
+        az acrx import -n myregistry --source docker.io/library/nginx --semver ">=1.25 <2" --latest 3
+        --image "mirror/{name}:{tag}"
+  - name: See what a list would import, and by which route.
+    text: az acrx import --from-file images.yaml --dry-run --output table
+  - name: Import the second of four parts of a list, on the second of four machines.
+    text: az acrx import --from-file images.yaml --shard 2/4
   - name: Copy over a bad link, for half an hour at most. The next run goes on from there.
     text: az acrx import -n myregistry --source registry.corp:5000/app:v1 --retries 20 --timeout 30m
-  - name: Import an image from a registry in another subscription, by its resource ID.
-    text: az acrx import -n myregistry --source app:v1 -r SourceRegistryResourceId
   - name: Copy an image from this machine, whatever the network settings say.
     text: az acrx import -n myregistry --source sourceregistry.azurecr.io/app:v1 --via local
 """

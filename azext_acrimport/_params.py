@@ -3,7 +3,7 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""The arguments: those of ``az acr import``, ``--via``, and how much effort a copy from here makes."""
+"""The arguments: those of ``az acr import``, and in groups what goes beyond."""
 
 from __future__ import annotations
 
@@ -43,15 +43,14 @@ def load_arguments(self: Any, _: Any) -> None:
         c.argument(
             "via",
             arg_type=get_enum_type([each.value for each in Via]),
-            help="Who moves the image: the service, a copy from this machine, or what the network settings of both "
-            "registries ask for. Default: the value of `az config set acrimport.via=...`, else auto.",
+            help="Who moves the image: the service, a copy from this machine, or the one of them that the network "
+            "settings of both registries ask for. Default: the value of `az config set acrimport.via=...`, else auto.",
         )
         c.argument("force", action="store_true", help="Overwrite existing tags.")
         c.argument(
             "dry_run",
             action="store_true",
-            help="Show what would be done: the route and why, what is there already, and what is to move. Nothing is "
-            "changed anywhere.",
+            help="Show what would be done, and do nothing: the route and why, what is there, what would move.",
         )
         c.argument(
             "return_at_once",  # the core keeps the name no_wait for commands that never have a result with it
@@ -80,9 +79,9 @@ def _load_source(self: Any) -> None:
             "source_image",
             options_list=["--source"],
             completer=complete_source,
-            help="Image to import: `registry/repository:tag` or `registry/repository@digest`, "
-            "or just `repository:tag` with `--registry`. To choose among its tags: the repository alone. "
-            "Or an image layout on this machine: `oci:DIRECTORY:tag`, `oci-archive:FILE:tag`.",
+            help="Image to import: `registry/repository:tag` or `registry/repository@digest`; with `--registry` just "
+            "`repository:tag`; with options that choose tags the repository alone. Or an image layout on this machine: "
+            "`oci:DIRECTORY:tag`, `oci-archive:FILE:tag`.",
             validator=validate_required,
         )
     with self.argument_context("acrx", arg_group="Source") as c:
@@ -108,9 +107,9 @@ def _load_source(self: Any) -> None:
         c.argument(
             "source_identity",
             help="Sign in to the source, a container registry of Azure, as somebody else, without a password: "
-            "`cli:TENANT` (the signed-in user in another tenant), `managed[:CLIENT_ID]` (a managed identity of this "
-            "machine), `workload` (AKS), `pipelines:SERVICE_CONNECTION_ID` (Azure DevOps), or `environment` (a service "
-            "principal in AZURE_TENANT_ID, AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH).",
+            "`cli:TENANT` (yourself, in another tenant), `managed[:CLIENT_ID]` (this machine), `workload` (AKS), "
+            "`pipelines:SERVICE_CONNECTION_ID` (Azure DevOps), or `environment` (the service principal of "
+            "AZURE_CLIENT_ID).",
         )
 
 
@@ -120,8 +119,8 @@ def _load_names(self: Any) -> None:
             "target_tags",
             options_list=["--image", "-t"],
             action="append",
-            help="Name and tag in the target: `repository:tag`. May be given several times. Fields in braces stand "
-            "for parts of the source: `prod/{repository}:{tag}`, {name}, {registry}. Default: those of the source.",
+            help="Name and tag in the target: `repository:tag`. May be given several times. Default: those of the "
+            "source, whose parts may be used: `prod/{repository}:{tag}`, also {name} and {registry}.",
         )
         c.argument(
             "repository",
@@ -131,18 +130,18 @@ def _load_names(self: Any) -> None:
 
 
 def _load_tags(self: Any) -> None:
-    with self.argument_context("acrx import", arg_group="Tags") as c:
+    with self.argument_context("acrx import", arg_group="Tag") as c:
         c.argument("all_tags", action="store_true", help="Import all tags of the repository.")
         c.argument(
             "tag_patterns",
             options_list=["--tags"],
             nargs="+",
-            help="Import the tags that one of these patterns matches: `1.*`, `*-alpine`. Several rules for tags "
-            "choose what all of them choose.",
+            help="Import the tags that match one of these patterns: `1.*`, `*-alpine`. Of several rules for tags, all "
+            "have to agree.",
         )
-        c.argument("exclude_tags", nargs="+", help="Leave out the tags that one of these patterns matches.")
+        c.argument("exclude_tags", nargs="+", help="Leave out the tags that match one of these patterns.")
         c.argument("semver", help="Import the tags that are versions in this range: `>=1.2 <2`, `^1.4`, `1.x || 2.x`.")
-        c.argument("latest", type=int, help="Import the newest so many, by their versions, of what is chosen.")
+        c.argument("latest", type=int, help="Import the newest versions of what is chosen, so many of them.")
         c.argument(
             "with_aliases",
             action="store_true",
@@ -151,33 +150,33 @@ def _load_tags(self: Any) -> None:
 
 
 def _load_parts(self: Any) -> None:
-    with self.argument_context("acrx import", arg_group="Parts of the image") as c:
+    with self.argument_context("acrx import", arg_group="Content") as c:
         c.argument(
             "platforms",
             options_list=["--platform"],
             action="append",
-            help="Import only what is for this platform: `linux/amd64`, `linux/arm64/v8`. May be given several times, "
-            "and makes a new index then, which has a digest of its own.",
+            help="Import only the image for this platform: `linux/amd64`, `linux/arm/v7`. May be given several times: "
+            "that makes a new index, with a digest of its own.",
         )
         c.argument(
             "referrers",
             nargs="*",
-            help="Import what refers to the image as well: signatures, SBOMs, attestations, also of what is below it. "
-            "With artifact types only those; `sig`, `att` and `sbom` are short for those of cosign.",
+            help="Import what refers to the image as well: signatures, SBOMs, attestations. With artifact types only "
+            "those; `sig`, `att` and `sbom` are short for those of cosign.",
         )
 
 
 def _load_lists(self: Any) -> None:
-    with self.argument_context("acrx import", arg_group="Many images") as c:
+    with self.argument_context("acrx import", arg_group="List") as c:
         c.argument(
             "from_file",
             help="Import the images of a list: YAML, JSON, or one reference on a line; `-` reads standard input. "
-            "What else is given holds for the entries that do not say otherwise.",
+            "Other options hold for the entries that do not say otherwise.",
         )
         c.argument(
             "shard",
-            help="Take one of N disjoint parts of the images, for several machines: `1/4`, or `auto` in parallel jobs "
-            "of Azure Pipelines and Indexed Jobs of Kubernetes.",
+            help="Import one of several disjoint parts, for several machines: `1/4`, or `auto` in parallel jobs of "
+            "Azure Pipelines and Indexed Jobs of Kubernetes.",
         )
         c.argument(
             "fail_fast",
@@ -187,7 +186,7 @@ def _load_lists(self: Any) -> None:
 
 
 def _load_effort(self: Any) -> None:
-    with self.argument_context("acrx import", arg_group="Copy from this machine") as c:
+    with self.argument_context("acrx import", arg_group="Local Copy") as c:
         c.argument(
             "retries",
             type=int,
@@ -196,8 +195,8 @@ def _load_effort(self: Any) -> None:
         )
         c.argument(
             "timeout",
-            help="Time limit of the whole copy: seconds, or a number with s, m or h, such as `15m`. What has been "
-            "copied by then is not copied again by the next run. Default: no limit.",
+            help="Time limit of the whole copy: seconds, or a number with s, m or h, such as `15m`. The next run goes "
+            "on from there. Default: no limit.",
         )
         c.argument(
             "max_connections",

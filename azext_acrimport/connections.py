@@ -15,13 +15,14 @@ from types import TracebackType
 from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
-from azext_acrimport.docker_config import HelpersOnce
+from azext_acrimport.docker_config import asked_once
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity
-from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.registry import Registry
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.resolve import Endpoint
@@ -52,7 +53,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self._identities: dict[str | None, EntraIdentity] = {}
         self._given: dict[tuple[str, Login], Credentials | None] = {}
         self._saved: dict[tuple[str, str], Credentials | None] = {}
-        self._helpers = HelpersOnce()
+        self._ask_helper = asked_once()
 
     def __enter__(self) -> Connections:
         return self
@@ -155,7 +156,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
 
     def _saved_once(self, host: str, repository: str) -> Credentials | None:
         if (host, repository) not in self._saved:
-            self._saved[host, repository] = saved_credentials(host, repository, self._helpers)
+            self._saved[host, repository] = saved_credentials(host, repository, self._ask_helper)
         return self._saved[host, repository]
 
 

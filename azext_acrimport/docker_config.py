@@ -43,22 +43,22 @@ class HelperFailed(Exception):
     """A credential helper is missing, failed, or gave no answer that can be read."""
 
 
-class HelpersOnce:
-    """Asks each credential helper once for each registry, and not again where it failed.
+def asked_once(run_helper: RunHelper | None = None) -> RunHelper:
+    """Let each credential helper be asked once for each registry, and not again where it failed.
 
     A helper is a program that takes its time, and knows registries only, no repositories.
     """
+    run = run_helper or _run_helper
+    answers: dict[tuple[str, str], Mapping[str, Any] | None] = {}
 
-    def __init__(self, run_helper: RunHelper | None = None) -> None:
-        self._run_helper = run_helper or _run_helper
-        self._answers: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-
-    def __call__(self, helper: str, server: str) -> Mapping[str, Any] | None:
+    def ask(helper: str, server: str) -> Mapping[str, Any] | None:
         key = (helper, server)
-        if key not in self._answers:
-            self._answers[key] = None  # what stays where it fails
-            self._answers[key] = self._run_helper(helper, server)
-        return self._answers[key]
+        if key not in answers:
+            answers[key] = None  # what stays where it fails
+            answers[key] = run(helper, server)
+        return answers[key]
+
+    return ask
 
 
 @dataclass(frozen=True)

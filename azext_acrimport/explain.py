@@ -3,7 +3,7 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""What a failure means to the user, and the next command to type: pure, so that every text can be tested."""
+"""What a failure means to the user: which side, what happened, what to do. Pure, so that every text can be tested."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from azext_acrimport.advice import (
+    CARRY_AGAIN,
+    CONNECTION_ADVICE,
+    firewall_advice,
+    layout_advice,
+    locked_advice,
+    missing_advice,
+    rights_advice,
+    throttled_advice,
+    unknown_advice,
+)
 from azext_acrimport.hosts import is_acr_host, registry_name_of
 from azext_acrimport.layout.errors import Fault, LayoutError
-from azext_acrimport.layout.reference import is_layout
 from azext_acrimport.oci.errors import OciError, UnknownPlatform, UnsupportedManifest
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.registry.errors import (
     ConnectionFailed,
     ContentMismatch,
@@ -78,7 +89,7 @@ def explain_copy_error(ex: CopyError, around: Surroundings) -> Shown:
             ("Run the command again to go on from here: what has been copied is not copied twice.",),
         )
     if isinstance(cause, ConnectionFailed):
-        return Shown("AzureConnectionError", f"Cannot reach {_named(ex)}: {cause}", _CONNECTION_ADVICE[cause.reason])
+        return Shown("AzureConnectionError", f"Cannot reach {_named(ex)}: {cause}", CONNECTION_ADVICE[cause.reason])
     kind, advice = next(
         ((kind, advice) for failure, kind, advice in _OTHERS if isinstance(cause, failure)),
         ("UnclassifiedUserFault", ()),
@@ -97,13 +108,13 @@ def _advice(ex: CopyError, cause: RegistryError, around: Surroundings) -> tuple[
     if address and name:
         return firewall_advice(name, address)
     if cause.status in (401, 403):
-        return _rights_advice(ex, name, around)
+        return rights_advice(ex, name, identity=around.identity, credentials_given=around.credentials_given)
     if cause.status == 404:
         return missing_advice(name, ex.registry, ex.repository)
     if cause.status == 405 and name:
-        return _locked_advice(ex, name)
+        return locked_advice(ex, name)
     if cause.status == 429:
-        return _throttled_advice(ex)
+        return throttled_advice(ex)
     return ()
 
 
@@ -113,99 +124,15 @@ def refused_address(message: str) -> str | None:
     return found.group(1) if found else None
 
 
-def firewall_advice(name: str, address: str) -> tuple[str, ...]:
-    """How to get past a registry's network rules; the address is that which the registry saw."""
-    return (
-        f"Allow the address: az acr network-rule add -n {name} --ip-address {address}",
-        "(while publicNetworkAccess is Disabled, this comes first:",
-        f"az acr update -n {name} --public-network-enabled true --default-action Deny),",
-        "or run the command inside a network that has a private endpoint of the registry,",
-        f"or let the service do it: az acr update -n {name} --allow-trusted-services true",
-    )
-
-
-def identity_advice(identity: str, name: str) -> tuple[str, ...]:
-    """What a source identity needs at the registry of this name."""
-    return (
-        f"The identity of --source-identity {identity} needs AcrPull on {name},",
-        "or Container Registry Repository Reader where the registry uses ABAC, and to be from the registry's tenant.",
-        "A new assignment takes up to ten minutes to count.",
-    )
-
-
-def _rights_advice(ex: CopyError, name: str | None, around: Surroundings) -> tuple[str, ...]:
-    if ex.side is Side.TARGET:
-        return (
-            f"The signed-in identity (az account show) needs AcrPush on {name or ex.registry},",
-            "or Container Registry Repository Writer where the registry uses ABAC.",
-            "A new assignment takes up to ten minutes to count.",
-        )
-    if around.identity:
-        return identity_advice(around.identity, name or ex.registry)
-    if around.credentials_given:
-        return ("Check the source's credentials (--username, --password), and that its repository exists.",)
-    if name:
-        return (
-            f"The signed-in identity (az account show) needs AcrPull on {name};",
-            "or give the source's own credentials with --username and --password.",
-        )
-    return (
-        "Check that the repository exists, and give credentials with --username and --password,",
-        f"or with `docker login {ex.registry}` beforehand.",
-    )
-
-
-def missing_advice(name: str | None, host: str, repository: str) -> tuple[str, ...]:
-    """How to see what a repository has; ``name`` is the registry's name for ``az acr``, where it has one."""
-    if name:
-        return (f"See what there is: az acr repository show-tags -n {name} --repository {repository}",)
-    return (f"Check the name and the tag of {host}/{repository}.",)
-
-
-def _locked_advice(ex: CopyError, name: str) -> tuple[str, ...]:
-    image = f"{ex.repository}:{ex.subject}" if ex.subject and ":" not in ex.subject else ex.repository
-    option = "--image" if ":" in image else "--repository"
-    return (
-        f"The tag or the repository is locked. See: az acr repository show -n {name} {option} {image}",
-        f"Unlock it: az acr repository update -n {name} {option} {image} --write-enabled true",
-    )
-
-
-def _throttled_advice(ex: CopyError) -> tuple[str, ...]:
-    if ex.side is Side.SOURCE:
-        return ("Wait, or give credentials with --username and --password: signed-in users have higher limits.",)
-    return ("Wait and run the command again: what has been copied is not copied twice.",)
-
-
 def _bad_layout(ex: CopyError) -> Shown | None:
     """The source is an image layout, and what failed is about that."""
     cause = ex.__cause__
     message = f"{_verb(ex.side)} {_named(ex)}: {cause}"
     if isinstance(cause, LayoutError):
-        return Shown(_LAYOUT_KINDS[cause.fault], message, _layout_advice(ex, cause))
+        return Shown(_LAYOUT_KINDS[cause.fault], message, layout_advice(ex, cause))
     if isinstance(cause, ContentMismatch) and is_layout(ex.registry):
-        return Shown("FileOperationError", message, _CARRY_AGAIN)
+        return Shown("FileOperationError", message, CARRY_AGAIN)
     return None
-
-
-def _layout_advice(ex: CopyError, cause: LayoutError) -> tuple[str, ...]:
-    path = ex.registry.partition(":")[2]
-    if cause.fault is Fault.DOCKER_ARCHIVE:
-        return (
-            f"Convert it: skopeo copy docker-archive:{path} oci-archive:NEW.tar",
-            "or save it with Docker 25 or later, which writes image layouts.",
-        )
-    if cause.fault is Fault.COMPRESSED:
-        return (f"Decompress it first, with gunzip, unxz or unzstd: {path}",)
-    if cause.fault is Fault.SEVERAL_IMAGES:
-        return (f"Say which one: --source {ex.registry}:NAME, or --source {ex.registry}@sha256:DIGEST",)
-    if cause.fault is Fault.INCOMPLETE:
-        return (
-            *_CARRY_AGAIN,
-            "`docker save` leaves out the platforms that were not pulled: import one that is there, with --platform,",
-            f"or save all of them: skopeo copy --all docker://IMAGE {ex.registry}:TAG",
-        )
-    return _LAYOUT_ADVICE.get(cause.fault, ())
 
 
 def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
@@ -219,29 +146,13 @@ def _unknown_registry(ex: CopyError, around: Surroundings) -> Shown | None:
     )
     if isinstance(cause, ConnectionFailed) and cause.reason in (Reason.DNS, Reason.PROXY):
         message = f"Cannot find {ex.side.value} registry {name}: {hidden}, and there is no way to {cause}."
-        return Shown("ResourceNotFoundError", message, _unknown_advice(ex.side, name))
+        return Shown("ResourceNotFoundError", message, unknown_advice(ex.side, name))
     if ex.side is Side.SOURCE and around.credentials_given:
         return None
     if isinstance(cause, RegistryError) and cause.status in (401, 403) and not refused_address(cause.message):
         message = f"{_verb(ex.side)} {_named(ex)}: {hidden}, and the registry does not let it in ({cause})."
-        return Shown(_KINDS[cause.status], message, _unknown_advice(ex.side, name))
+        return Shown(_KINDS[cause.status], message, unknown_advice(ex.side, name))
     return None
-
-
-def _unknown_advice(side: Side, name: str) -> tuple[str, ...]:
-    names = 'Check the name: az acr list --query "[].name"; and the subscription: az account set -s SUBSCRIPTION'
-    if side is Side.SOURCE:
-        return (
-            names,
-            f"Without credentials, the signed-in identity needs AcrPull on {name}.",
-            "A registry of another tenant needs its own: --username and --password, a token as --password alone,",
-            "or an identity of that tenant: --source-identity cli:TENANT",
-        )
-    return (
-        names,
-        "AcrPush alone is enough for a copy from here, but cannot read the registry in Azure Resource Manager:",
-        f"Reader on {name} adds that, and Container Registry Data Importer and Data Reader the service route.",
-    )
 
 
 def _named(ex: CopyError) -> str:
@@ -261,18 +172,6 @@ _KINDS = {
     405: "ForbiddenError",
 }
 
-_CONNECTION_ADVICE = {
-    Reason.DNS: ("Check the registry's name; a registry on a private network has a name only inside of it.",),
-    Reason.REFUSED: ("Check the address and the port, and that the registry is running.",),
-    Reason.TLS: (
-        "Where a proxy or a private certificate authority is in between, name its certificates in REQUESTS_CA_BUNDLE:",
-        "https://learn.microsoft.com/cli/azure/use-azure-cli-successfully-troubleshooting#work-behind-a-proxy",
-    ),
-    Reason.PROXY: ("Check HTTPS_PROXY and NO_PROXY, and that the proxy lets the registry's host by.",),
-    Reason.TIMEOUT: ("Check that a firewall lets this machine reach the registry, then run the command again.",),
-    Reason.BROKEN: ("Run the command again: what has been copied is not copied twice.",),
-}
-
 _LAYOUT_KINDS = {
     Fault.UNREADABLE: "FileOperationError",
     Fault.COMPRESSED: "InvalidArgumentValueError",
@@ -282,12 +181,6 @@ _LAYOUT_KINDS = {
     Fault.NO_SUCH_IMAGE: "ResourceNotFoundError",
     Fault.SEVERAL_IMAGES: "InvalidArgumentValueError",
 }
-_CARRY_AGAIN = ("Compare its checksum with that of the original, and carry it over again if they differ.",)
-_LAYOUT_ADVICE = {
-    Fault.NOT_A_LAYOUT: ("Write one: skopeo copy --all docker://IMAGE oci-archive:FILE.tar:TAG",),
-    Fault.NO_SUCH_IMAGE: ("Give one of these as --source LAYOUT:NAME, or another by its digest: LAYOUT@sha256:DIGEST",),
-}
-
 # The narrow ones first: the rest of RegistryFailure is content that does not match its digest, or answers that make
 # no sense.
 _OTHERS: tuple[tuple[type[Exception], str, tuple[str, ...]], ...] = (

@@ -15,7 +15,7 @@ from azext_acrimport.orders import Order
 from azext_acrimport.refusals import Kind, Refusal, classify
 from azext_acrimport.registry.credentials import Credentials
 
-Saved = Callable[[str, str], "Credentials | None"]
+Saved = Callable[[str, str], Credentials | None]
 
 
 @dataclass(eq=False)

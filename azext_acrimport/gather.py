@@ -15,13 +15,14 @@ from typing import Any
 from azext_acrimport._validators import via_of
 from azext_acrimport.expansion import images_of
 from azext_acrimport.identity.form import SourceIdentity
-from azext_acrimport.layout.reference import LayoutReference, is_layout
+from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.document import read_list
 from azext_acrimport.lists.entries import ListEntry
 from azext_acrimport.lists.loading import load_text
 from azext_acrimport.lists.template import check_template, has_fields
 from azext_acrimport.oci.errors import InvalidReference
 from azext_acrimport.oci.platform import Platform
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Login, Request
 from azext_acrimport.request import InvalidRequest, TargetName, check_names, check_source, split_source

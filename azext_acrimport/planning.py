@@ -19,10 +19,11 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.expansion import NO_NAMES, NothingChosen, images_of, is_settled, orders_from, repository_of
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.identity.failure import IdentityFailure
-from azext_acrimport.layout.reference import LayoutReference, is_layout
+from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.claims import Claim, check_entries
 from azext_acrimport.lists.shard import Shard
 from azext_acrimport.oci.errors import OciError
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.orders import Order, Request
 from azext_acrimport.plan import NetworkFacts, RouteRefused, choose_route
 from azext_acrimport.request import Images, InvalidRequest

@@ -14,7 +14,7 @@ from typing import Any
 from azext_acrimport.hosts import is_acr_host, registry_name_of
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidReference
-from azext_acrimport.oci.reference import DEFAULT_TAG, check_registry, check_repository, split_image
+from azext_acrimport.oci.reference import DEFAULT_TAG, check_registry, check_repository, is_host, split_image
 
 
 class InvalidRequest(ValueError):
@@ -121,7 +121,7 @@ def split_source(source: str) -> tuple[str, str]:
     :raises InvalidRequest: there is no registry in it.
     """
     host, slash, image = source.partition("/")
-    if not slash or not image or not _is_host(host):
+    if not slash or not image or not is_host(host):
         example = source.lstrip("/") or "hello-world:latest"
         raise InvalidRequest(
             f"--source {printable(source)} names no registry: give it in full, as "
@@ -173,11 +173,6 @@ def import_body(
         "untaggedTargetRepositories": list(images.untagged),
         "mode": "Force" if images.force else "NoForce",
     }
-
-
-def _is_host(text: str) -> bool:
-    # Docker's rule for telling a host from the first part of a repository's name.
-    return "." in text or ":" in text or text.lower() == "localhost"
 
 
 def _registry_name(name: str, text: str) -> str:

@@ -31,7 +31,7 @@ def main() -> int:
     """Copy as the first argument says."""
     bare_rss_kib = peak_rss_kib()
     without_the_cli()
-    from azext_acrimport.registry.repository import Registry
+    from azext_acrimport.registry.registry import Registry
     from azext_acrimport.registry.transport import Transport, TransportSettings
     from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy_all
 

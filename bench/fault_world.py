@@ -16,7 +16,7 @@ from unittest import mock
 
 from azext_acrimport.registry import download, stripes
 from azext_acrimport.registry.credentials import Credentials, IdentityToken, Password
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.registry.upload import UploadHabits

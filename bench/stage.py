@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
-from azext_acrimport.registry import repository as product
+from azext_acrimport.registry import registry as product
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from bench.certificates import Certificate
 from bench.clients import Client, Job
@@ -168,7 +169,7 @@ class Stage:
 
 
 @contextmanager
-def opened(registry: Registry, name: str, ca: Path | None = None) -> Iterator[product.Repository]:
+def opened(registry: Registry, name: str, ca: Path | None = None) -> Iterator[Repository]:
     """A repository to push to, through our own client."""
     with Transport(TransportSettings(ca_bundle=str(ca) if ca else None)) as transport:
         yield product.Registry(registry.host, transport=transport).repository(name).to_push()

@@ -2,7 +2,7 @@
 # Copyright (c) Microsoft Corporation. All rights reserved.
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
-"""Show an image imported by both routes, with the real az, on a local Azure. Run it with ``make demo``.
+"""Show images imported by both routes, with the real az, on a local Azure. Run it with ``make demo``.
 
 All that it writes is in ``.demo``, or in the folder that is given; all that it starts has ended when it ends.
 """
@@ -31,6 +31,19 @@ FOLDER = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / ".demo"
 AZ = Path(sys.executable).parent / "az"
 SOURCE = "docker.io/library/nginx:1.27"
 IMAGE = "nginx:1.27"
+IMAGES = """\
+defaults:
+  image: "mirror/{repository}:{tag}"
+images:
+  - source: docker.io/library/hello-world:latest
+    name: myregistry
+  - source: docker.io/library/nginx:1.27
+    name: closedregistry
+    platform: linux/arm64
+  - source: sourceregistry.azurecr.io/team/app:v1
+    name: closedregistry
+    referrers: true
+"""
 _START_SECONDS = 60
 _STOP_SECONDS = 10
 
@@ -48,7 +61,7 @@ class LocalAzure:
 
 
 def main() -> None:
-    """Tell the story: install, start, sign in, import twice, look."""
+    """Tell the story: install, start, sign in, import by each route and by both, look."""
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
     FOLDER.mkdir()
@@ -64,6 +77,7 @@ def main() -> None:
         run(environment, *azure.login, "--output", "none")
         by_the_service(environment)
         by_the_local_route(environment)
+        a_list(environment)
 
     say(f"That was all. Nothing is left running; all that this wrote is in {FOLDER.name}/, `make clean` removes it.")
 
@@ -84,6 +98,21 @@ def by_the_local_route(environment: Mapping[str, str]) -> None:
     say("   The local route: the same arguments, with acrx for acr, and the bytes move through this machine.")
     run(environment, "acrx", *arguments)
     look(environment, "closedregistry")
+
+
+def a_list(environment: Mapping[str, str]) -> None:
+    """See what a list would do, and do it."""
+    say("3. A list: one image by the service; one platform of another, and a third with its signature, by a copy.")
+    print(f"\n$ cat images.yaml\n{IMAGES}", end="")
+    (FOLDER / "images.yaml").write_text(IMAGES, encoding="utf-8")
+
+    say("   What would be done:")
+    arguments = ("acrx", "import", "--from-file", "images.yaml", "--only-show-errors", "--output", "table")
+    columns = "status:status, route:route, registry:registry, image:images[0]"
+    run(environment, *arguments, "--dry-run", "--query", f"[].{{{columns}, bytesToMove:bytesToMove}}")
+
+    say("   And now in earnest, by both routes at once:")
+    run(environment, *arguments, "--query", f"[].{{{columns}, referrers:referrers, bytesCopied:bytesCopied}}")
 
 
 def look(environment: Mapping[str, str], registry: str) -> None:

@@ -24,7 +24,7 @@ from azext_acrimport.identity.sign_in import sign_in
 from azext_acrimport.oci.reference import Reference
 from azext_acrimport.orders import Login
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity, EntraToken
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.resolve import Endpoint

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from azext_acrimport.identity.form import Form, SourceIdentity
+from azext_acrimport.registry.said import clean
 
 _LONGEST = 300
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -76,8 +77,7 @@ def shortened(text: str, secrets: Iterable[str] = ()) -> str:
     text = _JWT.sub("***", _NOISE.sub("", text.strip()))
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return clean(text, _LONGEST)
 
 
 def _headline(identity: SourceIdentity, host: str) -> str:

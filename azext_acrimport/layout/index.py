@@ -21,7 +21,7 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidManifest, InvalidReference
 from azext_acrimport.oci.manifest import MAX_CHILDREN
-from azext_acrimport.oci.reference import check_tag, split_image
+from azext_acrimport.oci.reference import check_tag, is_host, split_image
 
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _IMAGES = media_types.INDEXES | media_types.MANIFESTS | media_types.SCHEMA1 | {""}
@@ -120,7 +120,7 @@ def _tag_of(name: str) -> str:
 
 def _without_registry(name: str) -> str:
     host, slash, rest = name.partition("/")
-    image = rest if slash and ("." in host or ":" in host or host == "localhost") else name
+    image = rest if slash and is_host(host) else name
     try:
         repository, tag, _ = split_image(image)
     except InvalidReference:

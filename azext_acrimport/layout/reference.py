@@ -17,14 +17,9 @@ from dataclasses import dataclass
 
 from azext_acrimport.oci.digest import is_digest, printable
 from azext_acrimport.oci.errors import InvalidReference
+from azext_acrimport.oci.reference import ARCHIVE_LAYOUT
 
-DIRECTORY, ARCHIVE = "oci", "oci-archive"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-
-
-def is_layout(source: str) -> bool:
-    """Whether the source names an image layout, and not a registry."""
-    return source.startswith((f"{DIRECTORY}:", f"{ARCHIVE}:"))
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class LayoutReference:
     @property
     def is_archive(self) -> bool:
         """Whether it is a file, and not a directory."""
-        return self.kind == ARCHIVE
+        return self.kind == ARCHIVE_LAYOUT
 
     @staticmethod
     def parse(text: str, *, exists: Callable[[str], bool] = os.path.lexists) -> LayoutReference:
@@ -94,4 +89,4 @@ def _nothing_there(kind: str, text: str) -> str:
         return f"{printable(f'{kind}:{text}')}: a registry is named without {kind}://, and a layout by {kind}:PATH"
     drive = 2 if _DRIVE.match(text) else 0
     path = text[:drive] + re.split("[:@]", text[drive:], maxsplit=1)[0]
-    return f"there is no {'file' if kind == ARCHIVE else 'directory'} {printable(path, 300)}"
+    return f"there is no {'file' if kind == ARCHIVE_LAYOUT else 'directory'} {printable(path, 300)}"

@@ -19,11 +19,11 @@ from azext_acrimport.layout.index import Image, read_index
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import algorithm_of, digest_of, printable
-from azext_acrimport.oci.errors import InvalidManifest, OciError
-from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest
-from azext_acrimport.registry.client import OnWait
+from azext_acrimport.oci.errors import OciError
+from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES, Manifest, too_large
 from azext_acrimport.registry.errors import ContentMismatch
 from azext_acrimport.registry.retry import Clock
+from azext_acrimport.registry.sender import OnWait
 
 _MAX_INDEX_BYTES = 4 << 20
 _MAX_LAYOUT_BYTES = 64 << 10
@@ -109,7 +109,7 @@ class Layout:  # pylint: disable=too-many-instance-attributes
         content = self.open_blob(digest)
         try:
             if content.size > MAX_MANIFEST_BYTES:
-                raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
+                raise too_large()
             with self._explained():
                 manifest = content.read()
         finally:

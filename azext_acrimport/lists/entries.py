@@ -14,9 +14,10 @@ from typing import Any
 
 from azext_acrimport.lists.errors import Mistake
 from azext_acrimport.lists.keys import Value
-from azext_acrimport.lists.selection import LAYOUT_PREFIXES, TagFilter, names_one_image
+from azext_acrimport.lists.selection import TagFilter, names_one_image
 from azext_acrimport.lists.template import check_template
 from azext_acrimport.oci.errors import OciError
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.request import InvalidRequest
 
 # Which of these an entry says decides for all of them: a user without its password, or two ways to sign in, are wrong.
@@ -71,7 +72,7 @@ def inherit(own: ListEntry, levels: Sequence[ListEntry]) -> ListEntry:
     values, lines = dict(own.values), dict(own.lines)
     source = str(own.values.get("source", ""))
     barred: frozenset[str] = FILTERS if names_one_image(source) else frozenset()
-    if source.startswith(LAYOUT_PREFIXES):
+    if is_layout(source):
         barred |= CREDENTIALS | {"registry"}
     for level in levels:
         settled = barred.union(*(group for group in (CREDENTIALS, NAMES) if not group.isdisjoint(values)))

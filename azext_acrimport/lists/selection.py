@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidRange
+from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.oci.semver import Range, Version
 from azext_acrimport.request import InvalidRequest
-
-LAYOUT_PREFIXES = ("oci:", "oci-archive:")
 
 _LONGEST_PATTERN = 256  # twice the longest tag
 _PATTERN = re.compile(r"(?:[A-Za-z0-9._*?-]|\[!?[A-Za-z0-9._-]+\])+\Z")
@@ -135,7 +134,7 @@ class TagFilter:
 def names_one_image(source: str) -> bool:
     """Whether a source, in full or without its registry, is one image: with a tag or a digest, or an image layout."""
     name = source.rpartition("/")[2]
-    return source.startswith(LAYOUT_PREFIXES) or ":" in name or "@" in name
+    return is_layout(source) or ":" in name or "@" in name
 
 
 def _check_pattern(option: str, glob: str) -> None:

@@ -90,6 +90,11 @@ class Manifest:  # pylint: disable=too-many-instance-attributes
         )
 
 
+def too_large() -> InvalidManifest:
+    """The error for a manifest of more than :data:`MAX_MANIFEST_BYTES`."""
+    return InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
+
+
 def written(fields: dict[str, Any]) -> bytes:
     """A document of our own making, the same for the same fields.
 
@@ -103,7 +108,7 @@ def written(fields: dict[str, Any]) -> bytes:
 
 def _decode(content: bytes) -> dict[str, Any]:
     if len(content) > MAX_MANIFEST_BYTES:
-        raise InvalidManifest(f"the manifest is larger than {MAX_MANIFEST_BYTES >> 20} MiB")
+        raise too_large()
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as ex:  # RecursionError: a hostile document nested thousands of levels deep

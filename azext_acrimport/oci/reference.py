@@ -18,6 +18,8 @@ from azext_acrimport.oci.errors import InvalidDigest, InvalidReference
 
 DEFAULT_TAG = "latest"
 DOCKER_HUB = "docker.io"
+# The kinds of image layouts, as containers-transports(5) has them: `oci:DIRECTORY`, `oci-archive:FILE`.
+DIRECTORY_LAYOUT, ARCHIVE_LAYOUT = "oci", "oci-archive"
 _DOCKER_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
 
 _HOST = re.compile(
@@ -85,6 +87,16 @@ class Reference:
                 check_repository(repository if "/" in repository else f"library/{repository}"),
             )
         return Reference(host, repository, tag, digest)
+
+
+def is_layout(source: str) -> bool:
+    """Whether a source names an image layout, and not a registry."""
+    return source.startswith((f"{DIRECTORY_LAYOUT}:", f"{ARCHIVE_LAYOUT}:"))
+
+
+def is_host(text: str) -> bool:
+    """Whether what stands before the first slash of a name is a registry: docker's rule, by which all clients go."""
+    return "." in text or ":" in text or text.lower() == "localhost"
 
 
 def split_image(image: str) -> tuple[str, str | None, str | None]:

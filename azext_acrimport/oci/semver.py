@@ -65,11 +65,6 @@ class Version:
         return self.precedence < other.precedence
 
     @property
-    def is_partial(self) -> bool:
-        """Whether numbers were left out, as in ``1.2``."""
-        return self.given < 3
-
-    @property
     def release(self) -> Version:
         """The version without its prerelease."""
         return replace(self, prerelease=())

@@ -31,8 +31,13 @@ class Origin:
     @property
     def authority(self) -> str:
         """The host, with the port where it is not the scheme's own: the value of the ``Host`` header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        with_port = self.host_and_port
+        return with_port.rpartition(":")[0] if self.port == _DEFAULT_PORTS[self.scheme] else with_port
+
+    @property
+    def host_and_port(self) -> str:
+        """The host with its port in any case: what a proxy is asked for."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:

@@ -11,14 +11,13 @@ and https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md for the exchange of
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
-from azext_acrimport.registry.address import BadUrl, Origin, is_loopback, split_url
+from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.challenge import Challenge, parse_challenges
 from azext_acrimport.registry.claims import claims_of
 from azext_acrimport.registry.credentials import (
@@ -28,8 +27,10 @@ from azext_acrimport.registry.credentials import (
     EntraToken,
     IdentityToken,
     Password,
+    basic_authorization,
 )
 from azext_acrimport.registry.errors import NoToken, ProtocolError, RegistryError, RegistryFailure
+from azext_acrimport.registry.follow import token_service
 from azext_acrimport.registry.retry import Clock
 
 _DEFAULT_LIFETIME_SECONDS = 60.0  # what the specification says to assume
@@ -257,29 +258,14 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         return self._realm
 
     def _check_realm(self, origin: Origin, challenge: Challenge) -> tuple[Origin, str]:
-        """Where tokens come from: over https, or on this machine when the registry itself is."""
-        realm = challenge.parameters.get("realm", "")
-        try:
-            found, path = split_url(realm, origin)
-        except BadUrl as ex:
-            raise ProtocolError(self._host, f"the registry names a token service by {ex}") from ex
-        if not realm or (found.scheme != "https" and not (is_loopback(found.host) and origin.scheme == "http")):
-            raise ProtocolError(self._host, "the registry names a token service that is not reached over https")
+        found, path = token_service(self._host, challenge.parameters.get("realm", ""), origin)
         if isinstance(self._credentials, EntraIdentity) and found != origin:
             raise ProtocolError(self._host, f"the registry wants the identity's token sent to {found.authority}")
-        return found, _without_scope(path)
-
-
-def _without_scope(path: str) -> str:
-    """The realm's path; a query of its own may stay, but not ask for more than we do."""
-    path, mark, query = path.partition("?")
-    kept = [each for each in query.split("&") if unquote(each.partition("=")[0]).lower() != "scope"]
-    return f"{path}?{'&'.join(kept)}" if mark and kept else path
+        return found, path
 
 
 def _basic(credentials: Password) -> str:
-    pair = f"{credentials.username}:{credentials.password}".encode()
-    return f"Basic {base64.b64encode(pair).decode()}"
+    return basic_authorization(credentials.username, credentials.password)
 
 
 def _fits_a_header(token: str) -> bool:

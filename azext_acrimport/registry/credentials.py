@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Union
@@ -54,6 +55,11 @@ class EntraIdentity:
 
     get_token: Callable[[str], EntraToken] = field(repr=False)
     audiences: tuple[str, ...] = (ACR_AUDIENCE,)
+
+
+def basic_authorization(username: str, password: str) -> str:
+    """The value of ``Authorization`` for a user with a password. Source: RFC 7617."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 Credentials = Union[Password, IdentityToken, BearerToken, EntraIdentity]

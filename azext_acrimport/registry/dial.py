@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import threading
@@ -19,8 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Connection, HttpViolation, TooLong, is_ready, set_timeout, shut
+from azext_acrimport.registry.connection import Connection
+from azext_acrimport.registry.credentials import basic_authorization
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
+from azext_acrimport.registry.response import HttpViolation, TooLong
+from azext_acrimport.registry.sockets import is_ready, set_timeout, shut
 
 if TYPE_CHECKING:
     import ssl
@@ -267,20 +269,16 @@ def _proxy_address(host: str, origin: Origin, proxy: str) -> SplitResult:
 
 
 def _proxy_authorization(username: str | None, password: str | None) -> str:
-    if username is None:
-        return ""
-    pair = f"{unquote(username)}:{unquote(password or '')}".encode()
-    return f"Basic {base64.b64encode(pair).decode()}"
+    return "" if username is None else basic_authorization(unquote(username), unquote(password or ""))
 
 
 def _tunnel(sock: socket.socket, origin: Origin, authorization: str, timeout_seconds: float) -> None:
     """Ask the proxy for a way through. Source: RFC 9110, section 9.3.6 (CONNECT)."""
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    headers = {"Host": f"{host}:{origin.port}"}
+    headers = {"Host": origin.host_and_port}
     if authorization:
         headers["Proxy-Authorization"] = authorization
     connection = Connection(sock, timeout_seconds=timeout_seconds)
-    connection.send("CONNECT", f"{host}:{origin.port}", headers)
+    connection.send("CONNECT", origin.host_and_port, headers)
     # As to HEAD, there is no body to a CONNECT that went through; of one that did not, the status is enough.
     response = connection.receive("HEAD", lambda _connection, _keep: None)
     if response.status != 200:

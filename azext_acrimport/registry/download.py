@@ -12,19 +12,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryError, RegistryFailure
+from azext_acrimport.registry.response import HttpViolation, Response, Truncated
+from azext_acrimport.registry.retry import PROGRESS_BYTES
 from azext_acrimport.registry.stripes import Stripes
 from azext_acrimport.registry.transport import Exchange, failure
 
 if TYPE_CHECKING:
-    from azext_acrimport.registry.repository import Repository
+    from azext_acrimport.registry.blobs import Blobs
 
 # A peer that sends a byte now and then never runs into the time limit of a single read.
 _SLOW_SECONDS = 60.0
 _SLOW_BYTES = 16 << 10
-# How far a transfer must get for its failures before that to be forgotten: a byte at a time is no progress.
-PROGRESS_BYTES = 16 << 10
 _PACE_SECONDS = 0.1  # long enough to tell 100 MiB/s from less
 _FAST_BYTES_PER_SECOND = 100 << 20
 _WORTH_STRIPING_BYTES = 32 << 20
@@ -61,7 +60,7 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
     The bytes are not checked here: :class:`transfer.verify.Verifier` does that.
     """
 
-    def __init__(self, repository: Repository, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> None:
+    def __init__(self, repository: Blobs, blob: Descriptor, *, lanes: Callable[[], int] = lambda: 1) -> None:
         self.position = 0
         self._lanes = lanes
         self._stripes: Stripes | None = None

@@ -13,8 +13,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.errors import RegistryFailure
+from azext_acrimport.registry.response import Response
 from azext_acrimport.registry.transport import Exchange
 
 

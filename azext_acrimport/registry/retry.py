@@ -17,6 +17,9 @@ from azext_acrimport.registry.errors import Cancelled, OutOfTime
 
 MAX_WAIT_SECONDS = 120.0  # a registry that asks for more is told that we give up
 
+# How far a transfer must get for its failures before that to be forgotten: a byte at a time is no progress.
+PROGRESS_BYTES = 16 << 10
+
 
 @dataclass(frozen=True)
 class RetryPolicy:

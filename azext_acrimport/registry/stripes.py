@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.connection import HttpViolation, Response, Truncated
 from azext_acrimport.registry.errors import ContentMismatch, RegistryFailure
+from azext_acrimport.registry.response import HttpViolation, Response, Truncated
+from azext_acrimport.registry.retry import PROGRESS_BYTES
 from azext_acrimport.registry.transport import Exchange, failure
 
 if TYPE_CHECKING:
-    from azext_acrimport.registry.repository import Repository
+    from azext_acrimport.registry.blobs import Blobs
 
 STRIPE_BYTES = 4 << 20
-_PROGRESS_BYTES = 16 << 10
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ class Stripes:  # pylint: disable=too-many-instance-attributes
     Memory: a stripe for each connection.
     """
 
-    def __init__(self, repository: Repository, blob: Descriptor, *, start: int, connections: int) -> None:
+    def __init__(self, repository: Blobs, blob: Descriptor, *, start: int, connections: int) -> None:
         self._repository = repository
         self._blob = blob
         self._start = start
@@ -150,7 +150,7 @@ class Stripes:  # pylint: disable=too-many-instance-attributes
         while filled < len(view) and not self._stopped:
             try:
                 filled += self._receive(lane, begin + filled, view[filled:])
-                tries = 0 if filled >= failed_at + _PROGRESS_BYTES else tries
+                tries = 0 if filled >= failed_at + PROGRESS_BYTES else tries
             except RegistryFailure as ex:
                 self._set_response(lane, None)
                 if self._stopped:

@@ -15,14 +15,15 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Connection, HttpViolation, Response
-from azext_acrimport.registry.dial import Dialer, TransportSettings, failure, is_certificate_refused
+from azext_acrimport.registry.connection import Connection
+from azext_acrimport.registry.dial import Dialer, TransportSettings, failure
 from azext_acrimport.registry.errors import ConnectionFailed, Reason
+from azext_acrimport.registry.response import HttpViolation, Response
 
-__all__ = ["Exchange", "Transport", "TransportSettings", "failure", "is_certificate_refused"]
+__all__ = ["Exchange", "Transport", "TransportSettings", "failure"]
 
 
-class Transport:
+class Transport:  # pylint: disable=too-many-instance-attributes
     """Sends requests. Safe for several threads; each request has a connection to itself while it lasts."""
 
     def __init__(self, settings: TransportSettings | None = None) -> None:

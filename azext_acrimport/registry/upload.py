@@ -18,13 +18,14 @@ from enum import Enum
 
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.auth import Scope
-from azext_acrimport.registry.client import Answer, Client
+from azext_acrimport.registry.client import Client
 from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError, RegistryFailure
+from azext_acrimport.registry.sender import Answer
 from azext_acrimport.registry.transport import Exchange
 
 MIB = 1 << 20
-_TAKEN = frozenset({200, 201, 202, 204})
-_STORED = frozenset({200, 201, 202, 204})
+# What registries answer that have taken the bytes: 201 to a PUT and 202 to a PATCH, by the specification.
+STORED = frozenset({200, 201, 202, 204})
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})\Z")
 _SESSION_GONE = frozenset({400, 404, 405, 410, 416})
 # What says "not in this form" rather than "not at all": ACR 413 and 400, GHCR 416, others 405, 411 and 501.
@@ -128,14 +129,14 @@ class UploadSession:
 
         :raises RegistryFailure: it is not.
         """
-        self._client.finish(exchange, self._named("PUT"), _STORED)
+        self._client.finish(exchange, self._named("PUT"), STORED)
 
     def finish_patch(self, exchange: Exchange) -> None:
         """Read the answer to a PATCH, and where the session goes on.
 
         :raises RegistryFailure: the bytes were not taken.
         """
-        self._follow(self._client.finish(exchange, self._named("PATCH"), _TAKEN).headers)
+        self._follow(self._client.finish(exchange, self._named("PATCH"), STORED).headers)
 
     def received(self) -> int | None:
         """Ask how many bytes the registry has; None when the session is gone, or as good as.

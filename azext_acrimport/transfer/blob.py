@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from azext_acrimport.oci.descriptor import Descriptor
-from azext_acrimport.registry.download import PROGRESS_BYTES
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.retry import PROGRESS_BYTES
 from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import BlobWriter, UploadSession, is_form_refused
 from azext_acrimport.transfer.errors import CopyError, Side, blamed_on

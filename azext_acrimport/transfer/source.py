@@ -12,7 +12,7 @@ from typing import Protocol
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
-from azext_acrimport.registry.client import OnWait
+from azext_acrimport.registry.sender import OnWait
 
 
 class BlobStream(Protocol):

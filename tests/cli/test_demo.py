@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 
@@ -51,6 +52,13 @@ def assert_stopped(folder: Path) -> None:
         socket.create_connection((address.hostname, address.port), timeout=5)
 
 
+def commands_of(recording: Path) -> list[str]:
+    """The commands in the recording, whose lines may have been wrapped."""
+    texts = ElementTree.parse(recording).getroot().iter("{http://www.w3.org/2000/svg}tspan")
+    typed = "".join(text.text or "" for text in texts if text.get("class") == "typed")
+    return [command.strip() for command in typed.split("$ ")[1:]]
+
+
 def test_the_demo_imports_by_both_routes_and_leaves_nothing_running(tmp_path: Path) -> None:
     with start(tmp_path / "demo") as demo:
         output, _ = demo.communicate(timeout=TIMEOUT_SECONDS)
@@ -59,6 +67,10 @@ def test_the_demo_imports_by_both_routes_and_leaves_nothing_running(tmp_path: Pa
     assert '"route": "service"' in output
     assert '"route": "local"' in output
     assert output.count("1.27\n") >= 2
+    assert "planned   local    closedregistry  mirror/team/app:v1" in output
+    assert "imported  service  myregistry      mirror/library/hello-world:latest" in output
+    printed = [line.removeprefix("$ ") for line in output.splitlines() if line.startswith("$ ")]
+    assert printed == commands_of(ROOT / "docs" / "demo.svg"), "run `make docs`"
     assert str(tmp_path / "demo") in output or "demo/" in output
     assert_stopped(tmp_path / "demo")
 

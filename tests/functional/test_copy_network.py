@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.client import Answer as Answered
 from azext_acrimport.registry.credentials import Password
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryError
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.sender import Answer as Answered
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content

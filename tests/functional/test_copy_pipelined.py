@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer import copier, tuning
 from azext_acrimport.transfer.copier import CopySettings

@@ -15,7 +15,7 @@ import pytest
 
 from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.referrers import ReferrerFilter
-from azext_acrimport.registry import repository as registry_module
+from azext_acrimport.registry import listing
 from azext_acrimport.registry.errors import ProtocolError
 from azext_acrimport.transfer import referrers as module
 from azext_acrimport.transfer.copier import Root, copy, copy_all
@@ -421,7 +421,7 @@ class TestHostileSource:
             bring(lab)
 
     def test_pages_without_end(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(registry_module, "_MAX_REFERRERS_BYTES", 1 << 20)
+        monkeypatch.setattr(listing, "_MAX_REFERRERS_BYTES", 1 << 20)
         lab.put(content.image())
         pages: Iterator[int] = iter(range(10_000))
         inner = lab.source_app

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from azext_acrimport.oci.manifest import MAX_MANIFEST_BYTES
-from azext_acrimport.registry import repository
+from azext_acrimport.registry import listing
 from azext_acrimport.registry.credentials import BearerToken, Credentials, IdentityToken, Password
 from azext_acrimport.registry.errors import ProtocolError, RegistryFailure
 from azext_acrimport.registry.retry import RetryPolicy
@@ -98,7 +98,7 @@ class TestEndlessBodies:
         assert fails(lab).side is Side.TARGET
 
     def test_pages_of_tags_without_end(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(repository, "_MAX_PAGES", 50)
+        monkeypatch.setattr(listing, "_MAX_PAGES", 50)
 
         def page(request: Request) -> Response:
             link = f'</v2/{SOURCE}/tags/list?last={int(request.arg("last") or 0) + 1}>; rel="next"'

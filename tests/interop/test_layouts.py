@@ -14,7 +14,7 @@ import pytest
 
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.layout.repository import Layouts
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.result import CopyResult

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from azext_acrimport.registry.credentials import Credentials, Password
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.errors import CopyError, Side, TagExists

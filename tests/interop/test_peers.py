@@ -20,7 +20,7 @@ import pytest
 from azext_acrimport.explain import Surroundings, explain_copy_error
 from azext_acrimport.registry.credentials import Credentials, Password
 from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.errors import CopyError, Side

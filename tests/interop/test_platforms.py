@@ -12,7 +12,7 @@ import pytest
 
 from azext_acrimport.oci.platform import Platform
 from azext_acrimport.oci.selection import ORIGINAL_DIGEST
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.result import CopyResult

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from azext_acrimport.oci.referrers import ReferrerFilter
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.result import CopyResult

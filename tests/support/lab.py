@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from azext_acrimport.registry.credentials import Credentials
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy

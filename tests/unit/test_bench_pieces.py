@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from azext_acrimport.registry.repository import Registry
+from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport, TransportSettings
+from bench import lists
 from bench.clients import Job, Peer, find_peers, our_clients, peer_clients
-from bench.native import Native, compile_all, run_client, slow_network
+from bench.native import Native, Usage, compile_all, run_client, slow_network
 from bench.noise import busy_seconds, share
 from bench.processes import Unusable
 from bench.registries import count_requests
@@ -123,6 +124,21 @@ def test_a_workload_is_one_repository_or_one_for_each_image(apart: bool) -> None
         assert set(held.blobs) == set(content.blobs)
     blobs = [digest for content in contents for digest in content.blobs]
     assert (len(set(blobs)) < len(blobs)) == apart
+
+
+def test_images_of_a_list_have_a_layer_of_their_own_and_share_the_other() -> None:
+    made = [lists.image_of(number) for number in range(48)]
+
+    assert len({image.digest for image in made}) == 48
+    assert len({digest for image in made for digest in image.all_blobs}) == 48 * 2 + 24
+    assert made[1].all_blobs.keys() & made[25].all_blobs.keys()
+
+
+def test_the_cost_of_a_list_is_told_for_each_image() -> None:
+    cost = lists.Cost("local", 40, Usage(2.04, 1.0, 0.5, 64 << 10, 0, False), requests=500, tokens=80, connections=9)
+
+    assert cost.cells == ("local", "40", "2.0", "1.5", "64", "500", "12.5", "80", "9")
+    assert replace(cost, usage=replace(cost.usage, peak_rss_kib=None)).cells[4] == "–"
 
 
 def test_our_client_is_told_what_to_copy(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrimport.registry import connection as module
-from azext_acrimport.registry.connection import MAX_HEAD_BYTES, Connection, HttpViolation, Response, Truncated
+from azext_acrimport.registry.connection import MAX_HEAD_BYTES, Connection
+from azext_acrimport.registry.response import HttpViolation, Response, Truncated
 
 TIMEOUT_SECONDS = 5
 

@@ -19,7 +19,8 @@ from azext_acrimport.connections import Connections
 from azext_acrimport.docker_config import HelperFailed
 from azext_acrimport.orders import Effort, Login, Order, Request
 from azext_acrimport.plan import NetworkFacts, Plan, Route
-from azext_acrimport.registry.repository import Registry, Repository
+from azext_acrimport.registry.registry import Registry
+from azext_acrimport.registry.repository import Repository
 from azext_acrimport.request import Images, TargetName
 from azext_acrimport.resolve import Endpoint
 
@@ -76,7 +77,7 @@ def test_a_helper_is_asked_once_for_each_registry(
         return {"Username": "me", "Secret": f"of {server}"}
 
     monkeypatch.setattr(docker_config, "_run_helper", helper)
-    monkeypatch.setattr(connections, "_helpers", docker_config.HelpersOnce())
+    monkeypatch.setattr(connections, "_ask_helper", docker_config.asked_once())
     monkeypatch.setattr(docker_config.logger, "warning", lambda text, *_: said.append(text))
 
     found = {registry_of(connections, "one.example", f"app{number}:v1") for number in range(20)}

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from azure.cli.core import get_default_cli
 from azure.cli.core.parser import AzCliCommandParser
+from knack.help_files import helps
 
 from azext_acrimport import COMMAND_LOADER_CLS
 
@@ -96,6 +97,15 @@ def test_a_command_line_is_taken(parse: Parse, path: Path, words: list[str]) -> 
         parse(words)
     except SystemExit:
         pytest.fail(f"{path.name}: az {shlex.join(words)} is not taken")
+
+
+@pytest.mark.parametrize("name", ["acrx import", "acrx check"])
+def test_an_example_of_the_help_is_taken(parse: Parse, name: str) -> None:
+    texts = [example["text"] for example in yaml.safe_load(helps[name])["examples"]]
+
+    assert len(texts) >= 4
+    for text in texts:
+        parse(shlex.split(text)[1:])
 
 
 @pytest.mark.parametrize("words", [["acrx", "import", "-n", "x", "--source", "a/b", "--colour"], ["acrx", "impotr"]])

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.connection import Response
 from azext_acrimport.registry.download import BlobReader
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryFailure
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.response import Response
 from tests.support.lab import FastClock
 
 BLOB = Descriptor("sha256:" + "0" * 64, 1_000_000, "application/octet-stream")

@@ -29,7 +29,8 @@ LAYERS = {
     "request.py": {"oci", "hosts"},
     "lists": {"lists", "oci", "hosts", "plan", "request"},
     "refusals.py": set(),
-    "explain.py": {"oci", "registry", "layout", "transfer", "hosts"},
+    "advice.py": {"registry", "layout", "transfer"},
+    "explain.py": {"advice", "oci", "registry", "layout", "transfer", "hosts"},
     "outcome.py": {"oci", "transfer", "plan", "request", "explain"},
     "_pipelines.py": {"oci"},
     "_tally.py": {"transfer"},
@@ -38,7 +39,7 @@ LAYERS = {
     "redaction.py": set(),
     "identity/form.py": {"oci", "request"},
     "identity/variables.py": {"identity"},
-    "identity/failure.py": {"identity"},
+    "identity/failure.py": {"identity", "registry"},
 }
 # Beside the standard library: what the core of the CLI brings along.
 OTHERS = {"lists": {"yaml"}}
@@ -87,8 +88,6 @@ AZURE_SIDE = {
         *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
-# What the core of the CLI has loaded anyway before it comes to an extension, or what costs nothing.
-CHEAP = {"knack"}
 
 
 def imported(path: Path) -> Iterator[str]:

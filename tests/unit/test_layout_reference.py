@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from azext_acrimport.layout.reference import LayoutReference, is_layout
+from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.oci.errors import InvalidReference
+from azext_acrimport.oci.reference import is_layout
 
 DIGEST = "sha256:" + "a" * 64
 LONG_DIGEST = "sha512:" + "b" * 128

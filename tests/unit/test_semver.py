@@ -61,8 +61,8 @@ def test_other_tags_are_none(tag: str) -> None:
 
 
 def test_missing_numbers_are_remembered_and_count_as_zero() -> None:
-    assert version("1.2").is_partial
-    assert not version("1.2.0").is_partial
+    assert version("1.2").given == 2
+    assert version("1.2.0").given == 3
     assert version("1.2") == version("1.2.0") == version("v1.2.0_build")
 
 
