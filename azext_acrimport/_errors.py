@@ -48,7 +48,8 @@ def shown_as(ex: Exception, around: Surroundings) -> Shown:
             return explain(ex, around)
     if isinstance(ex, _OURS):
         return Shown("InvalidArgumentValueError", _sentence(str(ex)))
-    return Shown("UnclassifiedUserFault", _sentence(str(ex)), tuple(getattr(ex, "recommendations", ())))
+    text = str(ex) or type(ex).__name__
+    return Shown("UnclassifiedUserFault", _sentence(text), tuple(getattr(ex, "recommendations", ())))
 
 
 def _copy_error(ex: CopyError, around: Surroundings) -> Shown:

@@ -93,13 +93,8 @@ def import_image(  # pylint: disable=too-many-locals
         "platform": platforms,
         "referrers": True if referrers == [] else referrers,  # the option alone is for all of them
     }
-    command = _Command(
-        cmd.cli_ctx,
-        Effort(retries, timeout, max_connections),
-        no_wait=return_at_once,
-        fail_fast=fail_fast,
-        dry_run=dry_run,
-    )
+    effort = Effort(retries, timeout, max_connections)
+    command = _Command(cmd.cli_ctx, effort, no_wait=return_at_once, fail_fast=fail_fast, dry_run=dry_run)
     with suited_console(cmd.cli_ctx):
         return command(arguments, from_file, shard)
 

@@ -108,7 +108,8 @@ def _repository_of(order: Order) -> str:
 
 def _claim(order: Order) -> Claim:
     source = " ".join([order.source_name, *map(str, order.request.platforms)])
-    return Claim(order.request.line or 0, order.target.host, order.images.names, source, order.images.untagged)
+    beside = "" if order.request.referrers is None else repr(order.request.referrers)
+    return Claim(order.request.line or 0, order.target.host, order.images.names, source, order.images.untagged, beside)
 
 
 def order_of(request: Request, resolver: Resolver) -> Order:

@@ -13,7 +13,7 @@ import pytest
 from azure.cli.core import azclierror
 from knack.util import CLIError
 
-from azext_acrimport._errors import cli_errors
+from azext_acrimport._errors import cli_errors, shown_as
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.fallback import ServiceFailure
 from azext_acrimport.identity.failure import IdentityFailure
@@ -380,6 +380,22 @@ def test_an_identity_without_a_token_speaks_for_itself(why: Exception, kind: str
 def test_what_is_not_ours_passes_through() -> None:
     with pytest.raises(KeyError), cli_errors():
         raise KeyError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("ex", "message", "advice"),
+    [
+        (azclierror.ValidationError("so not", recommendation="so"), "So not.", ("so",)),
+        (CLIError("Please run az login"), "Please run az login.", ()),
+        (TimeoutError(), "TimeoutError.", ()),
+    ],
+)
+def test_what_is_not_ours_is_shown_in_its_own_words_in_a_list(
+    ex: Exception, message: str, advice: tuple[str, ...]
+) -> None:
+    found = shown_as(ex, AROUND)
+
+    assert (found.message, found.advice) == (message, advice)
 
 
 def test_nothing_is_asked_of_the_surroundings_without_an_error() -> None:

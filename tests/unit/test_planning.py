@@ -22,6 +22,7 @@ from azext_acrimport.lists.errors import InvalidList
 from azext_acrimport.lists.selection import TagFilter
 from azext_acrimport.lists.shard import Shard
 from azext_acrimport.oci.platform import Platform
+from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Effort, Login, Order, Request
 from azext_acrimport.plan import Route, RouteRefused, Via
 from azext_acrimport.planning import Prepared, Unready, prepare
@@ -218,6 +219,14 @@ def test_what_is_asked_for_twice_is_done_once() -> None:
         ["library/app:v1"],
         ["library/app:v2"],
     ]
+
+
+def test_what_refers_to_an_image_is_not_lost_where_the_image_alone_is_asked_for_as_well() -> None:
+    asked = [None, ReferrerFilter(), ReferrerFilter(("sig",)), ReferrerFilter()]
+
+    prepared = orders(plan(*(request(referrers=each) for each in asked)))
+
+    assert [each.request.referrers for each in prepared] == asked[:3]
 
 
 @pytest.mark.parametrize(
