@@ -19,7 +19,7 @@ from azext_acrimport.explain import Shown
 from azext_acrimport.outcome import Outcome, Status
 from azext_acrimport.plan import RULES, Case, NetworkFacts, NetworkSettings, Obstacle, Route, Via
 from azext_acrimport.refusals import Kind, classify
-from azext_acrimport.registry import dial
+from azext_acrimport.registry import causes
 from scripts import draw_route
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +146,7 @@ def test_an_error_that_is_explained_is_one_that_the_command_has(texts: list[str]
 def test_every_way_in_which_a_connection_fails_is_explained() -> None:
     explained = " ".join(row[0] for row in rows(section(TROUBLESHOOTING, "Connections")))
 
-    for _, _, words in dial._meanings():
+    for _, _, words in causes._meanings():
         assert words.partition(" (")[0].replace("{}", "") in explained
 
 
