@@ -143,6 +143,25 @@ def test_a_pool_begins_nothing_once_it_is_halted_and_raises_what_left_a_task() -
     assert done == [3]
 
 
+def test_a_pool_is_busy_for_as_long_as_a_task_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def task(item: int) -> None:
+        begun.set()
+        assert over.wait(10)
+
+    pool = Pool([1], task, workers=1, halted=threading.Event())
+    assert not pool.is_busy
+    pool.start()
+    assert begun.wait(10)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "is_alive", lambda thread: False)  # what Ctrl-C in join() may leave behind
+        assert pool.is_busy
+    over.set()
+    pool.wait()
+    assert not pool.is_busy
+
+
 def test_a_pool_without_items_has_nothing_to_wait_for() -> None:
     pool = Pool([], print, workers=3, halted=threading.Event())
     pool.start()
