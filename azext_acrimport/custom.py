@@ -11,31 +11,36 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from knack.log import get_logger
-
 from azext_acrimport._console import manner_of, suited_console
-from azext_acrimport._errors import cli_errors, shown_as
+from azext_acrimport._errors import cli_errors
 from azext_acrimport._exit import exit_after_output
-from azext_acrimport._pipelines import NOTICE
 from azext_acrimport.arm import open_directory
 from azext_acrimport.connections import Connections
 from azext_acrimport.dryrun import forecast
 from azext_acrimport.explain import Surroundings
-from azext_acrimport.gather import requests_of
+from azext_acrimport.gather import Arguments, requests_of
 from azext_acrimport.lists.shard import Shard
 from azext_acrimport.orders import Effort, Order
-from azext_acrimport.outcome import Outcome, Status
-from azext_acrimport.plan import Route
+from azext_acrimport.outcome import Status
 from azext_acrimport.planning import Prepared, Unready, prepare
 from azext_acrimport.redaction import hidden_in_logs
+from azext_acrimport.reporting import (
+    count_routes,
+    outcome_of,
+    outcome_of_unready,
+    say_end,
+    say_failure,
+    say_routes,
+    say_started,
+    say_sum,
+)
+from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import Resolver
-from azext_acrimport.run import Ended, Run, known_digest, skipped
+from azext_acrimport.run import Ended, Run, skipped
 from azext_acrimport.service import Service
 
-logger = get_logger(__name__)
 
-
-def import_image(
+def import_image(  # pylint: disable=too-many-locals
     cmd: Any,
     *,
     registry_name: str | None = None,
@@ -88,89 +93,90 @@ def import_image(
         "platform": platforms,
         "referrers": True if referrers == [] else referrers,  # the option alone is for all of them
     }
-    effort = Effort(retries, timeout, max_connections)
-    suffix = acr_suffix(cmd.cli_ctx)
-    around = [Surroundings(acr_suffix=suffix)]
-    with suited_console(cmd.cli_ctx), cli_errors(lambda: around[0]):
-        requests = requests_of(arguments, from_file, suffix=suffix, config=cmd.cli_ctx.config)
-        part = Shard.parse(shard, os.environ) if shard else None
-        is_many = bool(from_file or part or requests[0].tags.is_active)
-        with (
-            hidden_in_logs(*{each.login.password for each in requests}) as hide,
-            Connections(cmd.cli_ctx, effort, hide=hide) as connections,
-        ):
-            prepared = prepare(requests, Resolver(open_directory(cmd.cli_ctx), suffix), connections, part)
-            command = _Command(cmd.cli_ctx, connections, effort, no_wait=return_at_once, fail_fast=fail_fast)
-            if not is_many:
-                around[0] = prepared[0].around
-            if dry_run:
-                found = command.forecast(prepared, is_many=is_many)
-                return found if is_many else found[0]
-            return command.import_many(prepared) if is_many else command.import_one(prepared[0])
+    command = _Command(
+        cmd.cli_ctx,
+        Effort(retries, timeout, max_connections),
+        no_wait=return_at_once,
+        fail_fast=fail_fast,
+        dry_run=dry_run,
+    )
+    with suited_console(cmd.cli_ctx):
+        return command(arguments, from_file, shard)
 
 
-class _Command:
-    """One call of the command, from what is to be done to what is printed."""
+class _Command:  # pylint: disable=too-few-public-methods
+    """One call of the command, from what is asked for to what is printed."""
 
-    def __init__(
-        self, cli_ctx: Any, connections: Connections, effort: Effort, *, no_wait: bool, fail_fast: bool
-    ) -> None:
+    def __init__(self, cli_ctx: Any, effort: Effort, *, no_wait: bool, fail_fast: bool, dry_run: bool) -> None:
         self._cli_ctx = cli_ctx
-        self._connections = connections
         self._effort = effort
         self._no_wait = no_wait
         self._fail_fast = fail_fast
+        self._dry_run = dry_run
 
-    def import_one(self, single: Prepared) -> dict[str, Any] | None:
+    def __call__(self, arguments: Arguments, from_file: str | None, shard: str | None) -> Any:
+        """Import one image, whose result is an object, or many, whose result is a list."""
+        suffix = acr_suffix(self._cli_ctx)
+        with cli_errors(lambda: Surroundings(suffix)):
+            requests = requests_of(arguments, from_file, suffix=suffix, config=self._cli_ctx.config)
+            is_many = bool(from_file or requests[0].tags.is_active)
+            part = _part_of(shard, is_many=is_many)
+            with (
+                hidden_in_logs(*{each.login.password for each in requests}) as hide,
+                Connections(self._cli_ctx, self._effort, hide=hide) as connections,
+            ):
+                resolver = Resolver(open_directory(self._cli_ctx), suffix)
+                prepared = prepare(requests, resolver, connections, part)
+                return self._many(prepared, connections) if is_many else self._one(prepared[0], connections)
+
+    def _one(self, prepared: Prepared, connections: Connections) -> dict[str, Any] | None:
         """Import one image, or raise why not."""
-        if isinstance(single, Unready):
-            raise single.failure
-        _say_routes([single])
-        (ended,) = self._run([single])
-        if ended.failure:
-            raise ended.failure
-        if ended.status is Status.STARTED:
-            logger.warning(
-                "The import has started. Without waiting for it, the command does not tell whether it fails."
-            )
-            return None  # a result would say that the image is there; as of `az acr import`, there is none yet
-        return outcome_of(ended).as_dict()
+        with cli_errors(lambda: prepared.around):
+            if isinstance(prepared, Unready):
+                raise prepared.failure
+            if self._dry_run:
+                return forecast([prepared], connections, self._effort)[0].as_dict()
+            say_routes([prepared])
+            (ended,) = self._run([prepared], connections)
+            if ended.failure:
+                raise ended.failure
+            if ended.status is Status.STARTED:
+                say_started()
+                return None  # a result would say that the image is there; as of `az acr import`, there is none yet
+            return outcome_of(ended).as_dict()
 
-    def forecast(self, prepared: Sequence[Prepared], *, is_many: bool) -> list[dict[str, Any]]:
-        """Say what would be done for each, and do none of it."""
-        if not is_many and isinstance(prepared[0], Unready):
-            raise prepared[0].failure
-        orders = [each for each in prepared if isinstance(each, Order)]
-        found = {id(each.order): each.as_dict() for each in forecast(orders, self._connections, self._effort)}
-        return [
-            outcome_of_unready(each).as_dict() if isinstance(each, Unready) else found[id(each)] for each in prepared
-        ]
-
-    def import_many(self, prepared: Sequence[Prepared]) -> list[dict[str, Any]]:
+    def _many(self, prepared: Sequence[Prepared], connections: Connections) -> list[dict[str, Any]]:
         """Import what can be imported, and tell of each how it ended; the exit code says whether any failed."""
+        if self._dry_run:
+            return [each.as_dict() for each in forecast(prepared, connections, self._effort)]
         orders = [each for each in prepared if isinstance(each, Order)]
-        _say_routes(orders)
         unready = {id(each): outcome_of_unready(each) for each in prepared if isinstance(each, Unready)}
         for outcome in unready.values():
-            _say_failure(outcome)
-        is_over = bool(unready) and self._fail_fast
-        ended = [skipped(each) for each in orders] if is_over else self._run(orders, tell=_say_end)
+            say_failure(outcome)
+        if unready and self._fail_fast:
+            ended = [skipped(each) for each in orders]
+        else:
+            say_routes(orders)
+            ended = self._run(orders, connections, tell=say_end)
         outcomes = unready | {id(each.order): outcome_of(each) for each in ended}
         results = [outcomes[id(each)] for each in prepared]
+        say_sum(results)
         if any(each.status in (Status.FAILED, Status.SKIPPED) for each in results):
             exit_after_output(self._cli_ctx, 1)
         return [each.as_dict() for each in results]
 
-    def _run(self, orders: Sequence[Order], tell: Callable[[Ended], None] | None = None) -> list[Ended]:
+    def _run(
+        self, orders: Sequence[Order], connections: Connections, tell: Callable[[Ended], None] | None = None
+    ) -> list[Ended]:
         service = Service(
             lambda subscription: _registries_of(self._cli_ctx, subscription),
-            self._connections.password_for_service,
+            connections.password_for_service,
             no_wait=self._no_wait,
             patient=len(orders) > 1,
         )
         run = Run(
             service,
-            self._connections,
+            connections,
             self._effort,
             no_wait=self._no_wait,
             fail_fast=self._fail_fast,
@@ -179,8 +185,21 @@ class _Command:
             tell=tell,
         )
         ended = run(orders)
-        _count_routes(ended)
+        count_routes(ended)
         return ended
+
+
+def _part_of(shard: str | None, *, is_many: bool) -> Shard | None:
+    part = Shard.parse(shard, os.environ) if shard else None
+    if part and not is_many:
+        raise InvalidRequest("--shard divides many images, and here is one: leave it out, or give --from-file")
+    return part
+
+
+def _registries_of(cli_ctx: Any, subscription: str) -> Any:
+    from azext_acrimport._client_factory import cf_registries
+
+    return cf_registries(cli_ctx, subscription)
 
 
 def acr_suffix(cli_ctx: Any) -> str | None:
@@ -198,81 +217,3 @@ def shows_progress(cli_ctx: Any) -> bool:
     """Whether the user has not turned progress off."""
     disabled = cli_ctx.config.getboolean("core", "disable_progress_bar", fallback=False)
     return not disabled and not cli_ctx.only_show_errors
-
-
-def outcome_of(ended: Ended) -> Outcome:
-    """How an order ended, as it is printed."""
-    order, azure = ended.order, ended.order.target.azure
-    return Outcome(
-        status=ended.status,
-        registry=azure.name if azure else order.target.facts.name,
-        login_server=order.target.host,
-        source=order.source_name,
-        images=order.images,
-        taken=ended.taken,
-        copied=ended.copied,
-        digest=ended.digest or known_digest(order),
-        referrers=_referrers_of(ended),
-        seconds=ended.seconds,
-        line=order.request.line,
-        error=shown_as(ended.failure, order.around) if ended.failure else None,
-    )
-
-
-def _referrers_of(ended: Ended) -> int | None:
-    if ended.order.request.referrers is None:
-        return None
-    return ended.copied.referrers if ended.copied else ended.referrers
-
-
-def outcome_of_unready(unready: Unready) -> Outcome:
-    """A request that came to no order, as it is printed."""
-    request = unready.request
-    return Outcome(
-        status=Status.FAILED,
-        registry=request.target.name,
-        source=request.source,
-        line=request.line,
-        error=shown_as(unready.failure, unready.around),
-    )
-
-
-def _say_end(ended: Ended) -> None:
-    if ended.failure:
-        _say_failure(outcome_of(ended))
-
-
-def _say_failure(outcome: Outcome) -> None:
-    """Say of one of many why it failed, as soon as that is known."""
-    error = outcome.error
-    where = f"Line {outcome.line}: " if outcome.line else ""
-    if error:
-        logger.error("%s%s", where, "\n".join([error.message, *error.advice]))
-
-
-def _registries_of(cli_ctx: Any, subscription: str) -> Any:
-    from azext_acrimport._client_factory import cf_registries
-
-    return cf_registries(cli_ctx, subscription)
-
-
-def _say_routes(orders: Sequence[Order]) -> None:
-    """Say who moves what and why, before anything moves: a line for each reason."""
-    by_reason: dict[tuple[Route, str], int] = {}
-    for order in orders:
-        key = (order.plan.route, order.plan.reason)
-        by_reason[key] = by_reason.get(key, 0) + 1
-    for (route, reason), count in by_reason.items():
-        what = "" if len(orders) == 1 else f" {count} image{'s' if count > 1 else ''}"
-        if route is Route.SERVICE:
-            logger.warning("Importing%s by the service: %s.", what, reason, extra=NOTICE)
-        else:
-            logger.warning("Copying%s from here: %s.", what, reason, extra=NOTICE)
-
-
-def _count_routes(ended: Sequence[Ended]) -> None:
-    """Tell the CLI's telemetry, where the user has it on, which routes it were: no names, nothing else."""
-    from azure.cli.core import telemetry
-
-    for route in sorted({each.taken.route.value for each in ended}):
-        telemetry.add_extension_event("acrimport", {"Context.Default.AzureCLI.AcrxRoute": route})

@@ -131,6 +131,11 @@ class Pool:
         if self._failure:
             raise self._failure
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is being done."""
+        return any(thread.is_alive() for thread in self._threads)
+
     def _work(self) -> None:
         while not (self._failure or self._halted.is_set()):
             try:

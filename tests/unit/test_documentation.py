@@ -19,6 +19,7 @@ from azext_acrimport.explain import Shown
 from azext_acrimport.outcome import Outcome, Status
 from azext_acrimport.plan import RULES, Case, NetworkFacts, NetworkSettings, Obstacle, Route, Via
 from azext_acrimport.refusals import Kind, classify
+from azext_acrimport.registry import causes
 from scripts import draw_route
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ PRIVATE = NetworkFacts("registry.corp", is_acr=False, in_arm=False, is_private_h
         ("does not show you the target", Case(UNSEEN, CLOSED)),
         ("the target is restricted and not trusting", Case(CLOSED, CLOSED)),
         ("restricted and not trusting", Case(OPEN, CLOSED)),
-        ("would not get its resource ID", Case(OPEN, TRUSTING)),
+        ("given by login server with credentials", Case(OPEN, TRUSTING)),
         ("its address is private", Case(OPEN, PRIVATE)),
         ("otherwise", Case(TRUSTING, OPEN)),
     ],
@@ -140,6 +141,13 @@ def test_an_error_that_is_explained_is_one_that_the_command_has(texts: list[str]
 
     for part in filter(None, parts):
         assert any(part in text for text in texts), f"{title}: no error says {part!r}"
+
+
+def test_every_way_in_which_a_connection_fails_is_explained() -> None:
+    explained = " ".join(row[0] for row in rows(section(TROUBLESHOOTING, "Connections")))
+
+    for _, _, words in causes._meanings():
+        assert words.partition(" (")[0].replace("{}", "") in explained
 
 
 SERVICE_ROWS = [

@@ -55,7 +55,7 @@ AZURE_SIDE = {
     "importing.py": {"arm", "registry"},
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
     "orders.py": {"identity", "explain", "layout", "lists", "oci", "plan", "request", "resolve"},
-    "gather.py": {"identity", "_validators", "layout", "lists", "oci", "orders", "request"},
+    "gather.py": {"expansion", "identity", "_validators", "layout", "lists", "oci", "orders", "request"},
     "pinned.py": {"connections", "oci", "orders", "plan", "request", "transfer"},
     "expansion.py": {"connections", "layout", "lists", "oci", "orders", "registry", "request", "transfer"},
     "planning.py": {
