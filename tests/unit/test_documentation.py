@@ -222,6 +222,22 @@ def test_the_tests_that_are_named_exist() -> None:
             assert not test or any(f"def {test}(" in file.read_text(encoding="utf-8") for file in files), test
 
 
+def modules(page: Path) -> Iterator[Path]:
+    """The modules in the first column of a page's tables; one without a folder is in that of the one before."""
+    for row in rows(page.read_text(encoding="utf-8")):
+        folder = Path()
+        for name in re.findall(r"`([\w/]+\.py)`", row[0]):
+            folder = Path(name).parent if "/" in name else folder
+            yield ROOT / "azext_acrimport" / folder / Path(name).name
+
+
+def test_the_modules_that_are_named_exist() -> None:
+    named = [*modules(ROOT / "docs" / "copier.md"), *modules(ROOT / "CONTRIBUTING.md")]
+
+    assert len(named) > 50
+    assert [path for path in named if not path.exists()] == []
+
+
 def anchors(page: Path) -> set[str]:
     """The names that a page's headings have on the web."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
