@@ -20,6 +20,7 @@ from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Obstacle, RouteRefused
 from azext_acrimport.refusals import Kind
+from azext_acrimport.registry.errors import NoToken
 from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import RegistryMissing
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, ReferrerTagExists, TagExists
@@ -47,7 +48,29 @@ def shown_as(ex: Exception, around: Surroundings) -> Shown:
             return explain(ex, around)
     if isinstance(ex, _OURS):
         return Shown("InvalidArgumentValueError", _sentence(str(ex)))
-    return Shown("UnclassifiedUserFault", _sentence(str(ex)), tuple(getattr(ex, "recommendations", ())))
+    text = str(ex) or type(ex).__name__
+    return Shown("UnclassifiedUserFault", _sentence(text), tuple(getattr(ex, "recommendations", ())))
+
+
+def _copy_error(ex: CopyError, around: Surroundings) -> Shown:
+    cause = ex.__cause__
+    return _without_token(ex, cause) if isinstance(cause, NoToken) else explain_copy_error(ex, around)
+
+
+def _without_token(ex: CopyError, cause: NoToken) -> Shown:
+    """The identity's own words: who gives it its tokens knows best why there are none."""
+    why = cause.__cause__
+    if isinstance(why, IdentityFailure):
+        return _identity_failure(why)
+    advice = tuple(getattr(why, "recommendations", ()))
+    if isinstance(why, OSError):
+        advice = ("Check HTTPS_PROXY, and that this machine reaches login.microsoftonline.com",)
+    message = f"Cannot sign in to {ex.side.value} {ex.registry}: {why}"
+    return Shown("AuthenticationError", _sentence(message), advice or ("Sign in again: az login",))
+
+
+def _identity_failure(ex: IdentityFailure, _: Surroundings | None = None) -> Shown:
+    return Shown(ex.kind, ex.message, ex.advice)
 
 
 def _tag_exists(text: str) -> Shown:
@@ -74,6 +97,10 @@ def _route_refused(ex: RouteRefused, _: Surroundings) -> Shown:
 
 def _service_failure(ex: ServiceFailure, around: Surroundings) -> Shown:
     refusal, said = ex.refusal, ex.__cause__
+    if refusal.kind is Kind.TAG_EXISTS and ex.is_referrer:
+        there = f"target {ex.target_host}: {' or '.join(ex.tags)} exists"
+        advice = ("Add --force to overwrite it, or leave --referrers out: the image itself is there.",)
+        return Shown("BadRequestError", f"Not all that refers to the image was imported: {there}.", advice)
     if refusal.kind is Kind.TAG_EXISTS:
         if len(ex.tags) == 1:
             return _tag_exists(f"target {ex.target_host}/{ex.tags[0]} exists")
@@ -126,14 +153,14 @@ _SERVICE_KINDS = {
 }
 
 _EXPLANATIONS: dict[type[Exception], Callable[[Any, Surroundings], Shown]] = {
-    CopyError: explain_copy_error,
+    CopyError: _copy_error,
     ReferrerTagExists: _referrer_tag_exists,
     TagExists: lambda ex, around: _tag_exists(str(ex)),
     CopyCancelled: lambda ex, around: Shown(
         "ManualInterrupt", "The copy was stopped. Run the command again to go on where it ended."
     ),
     RouteRefused: _route_refused,
-    IdentityFailure: lambda ex, around: Shown(ex.kind, ex.message, ex.advice),
+    IdentityFailure: _identity_failure,
     RegistryMissing: lambda ex, around: Shown("ResourceNotFoundError", ex.message, ex.advice),
     NothingChosen: lambda ex, around: Shown(
         "ResourceNotFoundError", _sentence(str(ex)), missing_advice(around.acr_name(ex.host), ex.host, ex.repository)

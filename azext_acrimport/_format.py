@@ -33,7 +33,7 @@ def _row(result: dict[str, Any], name: str) -> OrderedDict[str, Any]:
             ("Status", result["status"]),
             ("Registry", result["registry"]),
             ("Image", name),
-            ("Source", result["source"]),
+            ("Source", _source(result)),
             ("Digest", _short(result["digest"])),
             ("Route", route),
             ("BytesCopied", "" if result["bytesCopied"] is None else result["bytesCopied"]),
@@ -47,9 +47,19 @@ def _plan_rows(result: dict[str, Any]) -> list[OrderedDict[str, Any]]:
     changes = {tag["name"]: tag["change"] for tag in result["tags"]}
     names = result["images"] + [f"{name} (untagged)" for name in result["repositories"]]
     rows = [_plan_row(result, name, changes.get(name, "")) for name in names or [""]]
-    why = result["error"]["message"] if result["error"] else result["reason"]
-    rows[0]["Why"] = "\n".join(textwrap.wrap(why, _WHY_WIDTH, break_long_words=False, break_on_hyphens=False))
+    rows[0]["Why"] = "\n".join(textwrap.wrap(_why(result), _WHY_WIDTH, break_on_hyphens=False))
+    for row in rows[1:]:
+        row.update(dict.fromkeys(("Manifests", "Blobs", "BytesToMove"), ""))  # else a reader adds them up
     return rows
+
+
+def _why(result: dict[str, Any]) -> str:
+    """What decides: the error, or the tag in the way, or else the reason for the route."""
+    if result["error"]:
+        return str(result["error"]["message"])
+    if result["status"] == "conflict":
+        return "a tag names another image there; --force overwrites it"
+    return str(result["reason"])
 
 
 def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str, Any]:
@@ -61,7 +71,7 @@ def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str
             ("Registry", result["registry"]),
             ("Image", name),
             ("Tag", change),
-            ("Source", result["source"]),
+            ("Source", _source(result)),
             ("Digest", _short(result["digest"])),
             ("Manifests", "" if manifests is None else manifests),
             ("Blobs", "" if blobs is None else blobs),
@@ -69,6 +79,13 @@ def _plan_row(result: dict[str, Any], name: str, change: str) -> OrderedDict[str
             ("Why", ""),
         ]
     )
+
+
+def _source(result: dict[str, Any]) -> str:
+    """The source, with as much of its digest as the column beside it has."""
+    source: str = result["source"]
+    name, at, digest = source.partition("@")
+    return f"{name}{at}{digest.partition(':')[0]}:{_short(digest)}" if at else source
 
 
 def _short(digest: str | None) -> str:

@@ -100,6 +100,8 @@ class Display:  # pylint: disable=too-many-instance-attributes
 
     def _lines(self) -> list[str]:
         parts = self._tally.parts()
+        if not parts:
+            return []
         if self._manner is Manner.COMMANDS:
             percent = min(max(int(self._tally.share() * 100), 0), 100)
             return [progress(percent, ", ".join(parts))]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -122,10 +123,15 @@ class CopyTally:
             self._pace.add(event.size - arrived)
 
     def parts(self) -> list[str]:
-        """Blobs, bytes, rate and time left."""
+        """That it is a copy, and how far it is."""
+        begun = [] if self._found.blobs else ["reading the image"]
+        first, *others = begun + self.progress()
+        return [f"Copying: {first}", *others]
+
+    def progress(self) -> list[str]:
+        """Blobs, bytes, rate and time left, as far as there are any, and what is waited for."""
         with self._lock:
-            rate = self._pace.rate()
-            parts = ["reading the image"]
+            rate, parts = self._pace.rate(), []
             if self._found.blobs:
                 size = f"{format_bytes(self._done.size)} of {format_bytes(self._found.size)}"
                 parts = [f"{self._done.blobs} of {self._found.blobs} blobs", size]
@@ -135,7 +141,7 @@ class CopyTally:
             text, until = self._waiting
             if text and until > self._clock():
                 parts.append(text)
-            return [f"Copying: {parts[0]}", *parts[1:]]
+            return parts
 
     def blobs(self, columns: int) -> list[str]:
         """A line for each blob that is on its way, the oldest first."""
@@ -185,53 +191,71 @@ class ImportTally:
 
 
 class RunTally:
-    """How far a command has got with all its images, of which each goes by one of two routes. For any thread."""
+    """How far a command has got with all its images, of which each goes by one of two routes. For any thread.
 
-    def __init__(self, images: int) -> None:
+    A route is told of for as long as images are on it.
+    """
+
+    def __init__(self, images: int, *, by_service: int = 0) -> None:
         self._images = images
         self._lock = threading.Lock()
-        self._ended = 0
+        self._ended: set[int] = set()
+        self._by_service = by_service
         self._copies: CopyTally | None = None
-        self._imports: ImportTally | None = None
-
-    def copying(self) -> None:
-        """Images are copied from here, from now on."""
-        self._copies = self._copies or CopyTally()
-
-    def importing(self) -> None:
-        """Images are imported by the service, from now on."""
         self._imports = ImportTally()
+
+    @contextmanager
+    def copying(self) -> Iterator[None]:
+        """Images are copied from here for as long as the context is not left."""
+        self._copies = CopyTally()
+        try:
+            yield
+        finally:
+            self._copies = None
 
     def observe(self, event: Event) -> None:
         """Take note of what happened in a copy."""
-        if self._copies:
-            self._copies.observe(event)
+        copies = self._copies
+        if copies:
+            copies.observe(event)
 
     def follow(self, states: Mapping[str, str]) -> None:
         """Take note of the states in an answer of the service."""
-        if self._imports:
-            self._imports.follow(states)
+        self._imports.follow(states)
 
-    def ended(self) -> None:
-        """One image more is done, or has failed."""
+    def import_ended(self) -> None:
+        """The service is done with one image more, for better or worse."""
         with self._lock:
-            self._ended += 1
+            self._by_service -= 1
+
+    def ended(self, image: object) -> None:
+        """One image more is done, or has failed. That may be told of it several times."""
+        with self._lock:
+            self._ended.add(id(image))
 
     def parts(self) -> list[str]:
-        """The images, and then what each route tells."""
-        parts = [f"{self._ended} of {self._images} images"] if self._images > 1 else []
-        return parts + [part for each in (self._copies, self._imports) if each for part in each.parts()]
+        """Of one image what its route tells; of many the images first, and how many the service still has to see to."""
+        if self._images <= 1:
+            return [part for each in self._under_way() for part in each.parts()]
+        copies, by_service = self._copies, self._by_service
+        parts = [f"{len(self._ended)} of {self._images} images"]
+        parts += [f"{by_service} with the service"] if by_service > 0 else []
+        return parts + (copies.progress() if copies else [])
 
     def blobs(self, columns: int) -> list[str]:
         """A line for each blob that is on its way."""
-        return self._copies.blobs(columns) if self._copies else []
+        copies = self._copies
+        return copies.blobs(columns) if copies else []
 
     def share(self) -> float:
         """The share of the images, or of the one image."""
         if self._images > 1:
-            return self._ended / self._images
-        # The last route that was taken: a copy comes after an import that was refused.
-        return next((each.share() for each in (self._copies, self._imports) if each), 0.0)
+            return len(self._ended) / self._images
+        return next((each.share() for each in self._under_way()), 0.0)
+
+    def _under_way(self) -> list[Tally]:
+        copies = self._copies
+        return [*([copies] if copies else []), *([self._imports] if self._by_service > 0 else [])]
 
 
 def format_bytes(count: float) -> str:

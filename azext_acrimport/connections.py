@@ -16,6 +16,7 @@ from typing import Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
 from azext_acrimport.docker_config import asked_once
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
 from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
@@ -44,7 +45,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self.policy = RetryPolicy(retries=effort.retries)
         self._cli_ctx = cli_ctx
         self._hide = hide
-        self._signed_in: dict[tuple[str, str], EntraIdentity] = {}
+        self._signed_in: dict[tuple[str, str], EntraIdentity | IdentityFailure] = {}
         self._layouts = Layouts(self.clock)
         self._lock = threading.Lock()
         self._transport: Transport | None = None
@@ -70,6 +71,12 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         if self._transport is None:
             self._transport = Transport(transport_settings())
         return self._transport
+
+    def interrupt(self) -> None:
+        """Break off whatever is asked of a registry, in all threads."""
+        self.clock.cancelled.set()
+        if self._transport:
+            self._transport.interrupt()
 
     def sign_in(self, order: Order) -> EntraIdentity | None:
         """Sign in to the source as the identity that the order names; None where it names none.
@@ -127,8 +134,14 @@ class Connections:  # pylint: disable=too-many-instance-attributes
             return None
         key = (str(login.identity), source.host)
         if key not in self._signed_in:
-            self._signed_in[key] = sign_in(self._cli_ctx, login.identity, source, hide=self._hide)
-        return self._signed_in[key]
+            try:
+                self._signed_in[key] = sign_in(self._cli_ctx, login.identity, source, hide=self._hide)
+            except IdentityFailure as ex:
+                self._signed_in[key] = ex  # asking again for the next image of a list would take as long, and fail too
+        found = self._signed_in[key]
+        if isinstance(found, IdentityFailure):
+            raise found
+        return found
 
     def _source_credentials(self, source: Endpoint, repository: str, login: Login) -> Credentials | None:
         if login.identity:

@@ -15,50 +15,57 @@ from azext_acrimport._errors import shown_as
 from azext_acrimport.connections import Connections
 from azext_acrimport.explain import Shown
 from azext_acrimport.local import preview_from_here, root_of
-from azext_acrimport.orders import Effort, Order
+from azext_acrimport.orders import Effort, Order, Request
 from azext_acrimport.plan import NetworkFacts, Route
+from azext_acrimport.planning import Prepared, Unready
 from azext_acrimport.transfer.preview import Preview, TagChange
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What would become of one order. Without a ``preview`` this machine could not look, and ``error`` says why."""
+    """What would become of one request.
 
-    order: Order
-    preview: Preview | None
+    Without a ``preview`` this machine could not look, and ``error`` says why; without an ``order`` nothing would be
+    begun.
+    """
+
+    request: Request
+    order: Order | None = None
+    preview: Preview | None = None
     error: Shown | None = None
 
     @property
     def status(self) -> str:
         """What would come of it, in one word."""
+        if self.order is None:
+            return "failed"
         if self.preview is None:
-            return "failed" if self.order.plan.route is Route.LOCAL else "planned"
+            return "failed" if self.order.plan.route is Route.LOCAL else "unknown"  # the service may see more
         if self.preview.conflicts:
             return "conflict"
-        is_there = not (self.preview.manifests.copied or self._to_write)
-        return "existing" if is_there else "planned"
-
-    @property
-    def _to_write(self) -> bool:
-        changes = {tag.change for tag in self.preview.tags} if self.preview else set()
-        return not changes <= {TagChange.NOTHING}
+        writes = any(tag.change is not TagChange.NOTHING for tag in self.preview.tags)
+        return "planned" if self.preview.manifests.copied or writes else "existing"
 
     def as_dict(self) -> dict[str, Any]:
-        """The forecast as it is printed. Sizes in bytes."""
-        order, seen, azure = self.order, self.preview, self.order.target.azure
+        """The forecast as it is printed: always with the same keys. Sizes in bytes."""
+        order, seen = self.order, self.preview
+        images = order.images if order else None
         return {
             "status": self.status,
-            "registry": azure.name if azure else order.target.facts.name,
-            "loginServer": order.target.host,
-            "source": order.source_name,
+            "registry": order.registry_name if order else self.request.target.name,
+            "loginServer": order.target.host if order else None,
+            "source": order.source_name if order else self.request.source,
             "digest": seen.digest if seen else None,
             "originalDigest": seen.original_digest if seen else None,
             "mediaType": (seen.media_type or None) if seen else None,
-            "images": [f"{repository}:{tag}" for repository, tag in order.images.tagged],
-            "repositories": list(order.images.untagged),
-            "route": order.plan.route.value,
-            "reason": order.plan.reason,
-            "facts": {"target": _facts(order.target.facts), "source": _facts(order.source.facts)},
+            "images": list(images.names) if images else [],
+            "repositories": list(images.untagged) if images else [],
+            "route": order.plan.route.value if order else None,
+            "reason": order.plan.reason if order else None,
+            "facts": {
+                "target": _facts(order.target.facts) if order else None,
+                "source": _facts(order.source.facts) if order else None,
+            },
             "tags": [
                 {
                     "name": f"{tag.repository}:{tag.tag}",
@@ -76,24 +83,29 @@ class Forecast:
                 "mountable": seen.blobs.mounted if seen else None,
                 "existing": seen.blobs.existing if seen else None,
             },
-            "referrers": seen.referrers if seen and order.request.referrers is not None else None,
+            "referrers": seen.referrers if seen and self.request.referrers is not None else None,
             "bytesToMove": seen.bytes_to_move if seen else None,
-            "line": order.request.line,
+            "line": self.request.line,
             "error": self.error.as_dict() if self.error else None,
         }
 
 
-def forecast(orders: Sequence[Order], connections: Connections, effort: Effort) -> list[Forecast]:
-    """Look at both sides of each order from here; nothing is changed anywhere."""
-    roots = [root_of(order, connections) for order in orders]
-    seen = preview_from_here(roots, connections, effort) if roots else []
-    return [_forecast(order, outcome) for order, outcome in zip(orders, seen, strict=True)]
+def forecast(prepared: Sequence[Prepared], connections: Connections, effort: Effort) -> list[Forecast]:
+    """Look at both sides of each from here; nothing is changed anywhere."""
+    orders = [each for each in prepared if isinstance(each, Order)]
+    seen = preview_from_here([root_of(order, connections) for order in orders], connections, effort) if orders else []
+    by_order = {id(order): _of_order(order, outcome) for order, outcome in zip(orders, seen, strict=True)}
+    return [_of_unready(each) if isinstance(each, Unready) else by_order[id(each)] for each in prepared]
 
 
-def _forecast(order: Order, outcome: Preview | Exception) -> Forecast:
+def _of_order(order: Order, outcome: Preview | Exception) -> Forecast:
     if isinstance(outcome, Preview):
-        return Forecast(order, outcome)
-    return Forecast(order, None, shown_as(outcome, order.around))
+        return Forecast(order.request, order, outcome)
+    return Forecast(order.request, order, error=shown_as(outcome, order.around))
+
+
+def _of_unready(unready: Unready) -> Forecast:
+    return Forecast(unready.request, error=shown_as(unready.failure, unready.around))
 
 
 def _facts(facts: NetworkFacts) -> dict[str, Any]:

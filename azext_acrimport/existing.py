@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from knack.log import get_logger
-from knack.util import CLIError
 
 from azext_acrimport.connections import Connections
 from azext_acrimport.oci.digest import is_digest
@@ -27,7 +26,7 @@ def missing_names(order: Order, connections: Connections) -> Images | None:
     """
     try:
         there = _names_there(order, connections)
-    except (RegistryFailure, OciError, CLIError) as ex:
+    except (RegistryFailure, OciError) as ex:
         logger.debug("What target %s has already cannot be seen from here: %s", order.target.host, ex)
         return order.images
     if there is None:

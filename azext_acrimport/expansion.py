@@ -139,7 +139,9 @@ def _with_aliases(order: Order, repository: Source, listed: list[str]) -> Order:
         return order  # there is no such image, and the import itself says that best
     own = None if reference.digest else reference.tag or DEFAULT_TAG
     aliases = [tag for tag in _by_digest(repository, listed).get(digest, []) if tag != own]
-    names = [f"{name}:{tag}" for name, tag in order.images.tagged]
+    # A digest has no tag of its own to be called by: `latest` would be a guess where its real tags are known.
+    is_named = order.request.images or reference.tag or not (reference.digest and aliases)
+    names = list(order.images.names) if is_named else []
     names += [f"{name}:{alias}" for name in dict.fromkeys(name for name, _ in order.images.tagged) for alias in aliases]
     source = f"{split_image(order.images.source)[0]}@{digest}"
     return replace(order, images=replace(order.images, source=source, tags=tuple(dict.fromkeys(names))))

@@ -20,13 +20,17 @@ Saved = Callable[[str, str], Credentials | None]
 
 @dataclass(eq=False)
 class ServiceFailure(Exception):
-    """The service's refusal, understood, with the names that the user gave. The cause is :class:`ImportRefused`."""
+    """The service's refusal, understood, with the names that the user gave. The cause is :class:`ImportRefused`.
+
+    ``is_referrer``: the image itself has been imported, and this is about something that refers to it.
+    """
 
     refusal: Refusal
     source_host: str
     source_image: str
     target_host: str
     tags: tuple[str, ...] = ()
+    is_referrer: bool = False
 
     def __str__(self) -> str:
         return f"{self.refusal.meaning}: {self.__cause__}"
@@ -62,7 +66,7 @@ def reason_for_here(order: Order, refusal: Refusal) -> str:
     return f"{side.get(refusal.side, '')}{refusal.meaning}"
 
 
-def failure_of(order: Order, refusal: Refusal) -> ServiceFailure:
+def failure_of(order: Order, refusal: Refusal, *, is_referrer: bool = False) -> ServiceFailure:
     """The refusal as an error that names both sides."""
-    tags = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
-    return ServiceFailure(refusal, order.source.host, order.images.source, order.target.host, tags)
+    images = order.images
+    return ServiceFailure(refusal, order.source.host, images.source, order.target.host, images.names, is_referrer)

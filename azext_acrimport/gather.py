@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from azext_acrimport._validators import via_of
+from azext_acrimport.expansion import images_of
 from azext_acrimport.identity.form import SourceIdentity
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.document import read_list
@@ -24,10 +25,12 @@ from azext_acrimport.oci.platform import Platform
 from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Login, Request
-from azext_acrimport.request import InvalidRequest, TargetName, check_names, check_source
+from azext_acrimport.request import InvalidRequest, TargetName, check_names, check_source, split_source
 
 Arguments = Mapping[str, Any]
 """What was given, by the names of options without dashes; None and False where it was not."""
+
+_UNNAMED = "unnamed"  # of entries without a target, the reader of the list says so by itself
 
 
 def requests_of(arguments: Arguments, from_file: str | None, *, suffix: str | None, config: Any) -> tuple[Request, ...]:
@@ -38,7 +41,7 @@ def requests_of(arguments: Arguments, from_file: str | None, *, suffix: str | No
     :raises InvalidRequest: an argument cannot be used; of a list, with all its mistakes.
     :raises OciError: the same.
     """
-    given = {key: value for key, value in arguments.items() if value not in (None, False, [])}
+    given = {key: value for key, value in arguments.items() if value is not None and value is not False}
     if from_file is None:
         return (_request(ListEntry(0, given), suffix, config),)
     listed = read_list(
@@ -53,14 +56,14 @@ def requests_of(arguments: Arguments, from_file: str | None, *, suffix: str | No
 def _request(entry: ListEntry, suffix: str | None, config: Any) -> Request:
     given: Arguments = entry.values
     request = Request(
-        target=TargetName.parse(given.get("name", ""), suffix),
+        target=TargetName.parse(given.get("name", _UNNAMED), suffix),
         group=given.get("resource-group"),
         source=given["source"],
         registry=given.get("registry"),
         images=tuple(given.get("image", ())),
         repositories=tuple(given.get("repository", ())),
         force=given.get("force", False),
-        login=_login(given),
+        login=login_of(given),
         via=via_of(given.get("via"), config),
         tags=entry.tag_filter,
         with_aliases=given.get("with-aliases", False),
@@ -89,8 +92,14 @@ def _check(request: Request) -> None:
     bare = [each for each in request.repositories if not has_fields(each)]
     check_names(fixed, bare)
     request.tags.check_source(request.source)
+    if request.with_aliases and request.repositories and not request.images:
+        raise InvalidRequest("--with-aliases is about tags, and --repository alone gives none: add --image")
     if request.tags.is_active:
         _check_names_for_many(request)
+    elif not is_layout(request.source):
+        # What the names will be can be told already. A login server that --source repeats may be in upper case.
+        parts = ("registry", request.source.lower()) if request.registry else split_source(request.source)
+        images_of(request, *parts)
 
 
 def _check_layout(request: Request) -> None:
@@ -107,7 +116,11 @@ def _check_layout(request: Request) -> None:
         raise InvalidRequest(f"--source: {ex}") from ex
 
 
-def _login(given: Arguments) -> Login:
+def login_of(given: Arguments) -> Login:
+    """What the source is to be shown.
+
+    :raises InvalidRequest: the identity is none of those there are.
+    """
     identity = given.get("source-identity")
     return Login(given.get("username"), given.get("password"), SourceIdentity.parse(identity) if identity else None)
 

@@ -86,6 +86,11 @@ class Order:
     layout: LayoutReference | None = None
 
     @property
+    def registry_name(self) -> str:
+        """What the target is called in Azure Resource Manager, or by the user."""
+        return self.target.azure.name if self.target.azure else self.target.facts.name
+
+    @property
     def reference(self) -> Reference:
         """The image in its registry, in full; of a layout there is none."""
         return Reference.within(self.source.host, self.images.source)

@@ -69,7 +69,7 @@ class Outcome:  # pylint: disable=too-many-instance-attributes
             "digest": copied.digest if copied else self.digest,
             "originalDigest": copied.original_digest if copied else None,
             "mediaType": (copied.media_type or None) if copied else None,
-            "images": [f"{repository}:{tag}" for repository, tag in self.images.tagged] if self.images else [],
+            "images": list(self.images.names) if self.images else [],
             "repositories": list(self.images.untagged) if self.images else [],
             "route": taken.route.value if taken else None,
             "reason": taken.reason if taken else None,

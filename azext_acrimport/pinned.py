@@ -25,6 +25,20 @@ from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.referrers import discover
 
 
+def parts_of(order: Order, connections: Connections) -> Iterator[Order]:
+    """The imports that an order takes: that of the image, then of what refers to it, each after what it refers to.
+
+    :raises CopyError: the source does not tell this machine, or has no such image or platform.
+    """
+    if not order.request.platforms and order.request.referrers is None:
+        yield order
+        return
+    exact = pinned(order, connections)
+    yield exact
+    for images in referring(exact, connections):
+        yield replace(order, images=images)
+
+
 def pinned(order: Order, connections: Connections) -> Order:
     """The order for the one digest that its tag and platform mean now.
 

@@ -85,7 +85,11 @@ def prepare(
     # The directory of registries is asked by one thread, and the registries themselves by several.
     planned = [each for request in requests for each in _attempt(request, nothing_known, partial(orders_for, request))]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="acrx-tags") as pool:
-        prepared = [each for found in pool.map(images_for, planned) for each in found]
+        try:
+            prepared = [each for found in pool.map(images_for, planned) for each in found]
+        except BaseException:  # Ctrl-C arrives here too, and would wait for what is being asked
+            connections.interrupt()
+            raise
     orders = [each for each in prepared if isinstance(each, Order)]
     wanted = {id(each) for each in check_entries(orders, _claim) if shard is None or shard.holds(_repository_of(each))}
     return [each for each in prepared if isinstance(each, Unready) or id(each) in wanted]
@@ -103,9 +107,9 @@ def _repository_of(order: Order) -> str:
 
 
 def _claim(order: Order) -> Claim:
-    names = tuple(f"{repository}:{tag}" for repository, tag in order.images.tagged)
     source = " ".join([order.source_name, *map(str, order.request.platforms)])
-    return Claim(order.request.line or 0, order.target.host, names, source, order.images.untagged)
+    beside = "" if order.request.referrers is None else repr(order.request.referrers)
+    return Claim(order.request.line or 0, order.target.host, order.images.names, source, order.images.untagged, beside)
 
 
 def order_of(request: Request, resolver: Resolver) -> Order:

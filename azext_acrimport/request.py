@@ -79,6 +79,11 @@ class Images:
         pairs = (split_image(image)[:2] for image in self.tags)
         return _distinct((repository, tag or self.source_tag) for repository, tag in pairs)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The same as ``repository:tag``."""
+        return tuple(f"{repository}:{tag}" for repository, tag in self.tagged)
+
     def without(self, there: Collection[tuple[str, str]]) -> Images | None:
         """The same image without the names (repository and tag) that are there already; None when none is left."""
         left = tuple(f"{repository}:{tag}" for repository, tag in self.tagged if (repository, tag) not in there)

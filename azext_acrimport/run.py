@@ -11,11 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from knack.log import get_logger
-from knack.util import CLIError
 
 from azext_acrimport._progress import Display, Manner
 from azext_acrimport._tally import RunTally
@@ -23,19 +22,17 @@ from azext_acrimport._verbose import log_event
 from azext_acrimport.connections import Connections
 from azext_acrimport.existing import missing_names
 from azext_acrimport.fallback import failure_of, is_cured_here, reason_for_here, understood
-from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.local import copy_from_here, root_of, sigterm_as_ctrl_c
 from azext_acrimport.oci.digest import is_digest
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status, Taken
-from azext_acrimport.pinned import list_referrers, pinned, referring
+from azext_acrimport.pinned import list_referrers, parts_of
 from azext_acrimport.plan import Route, RouteRefused
 from azext_acrimport.refusals import Kind
 from azext_acrimport.registry.errors import Cancelled
-from azext_acrimport.request import Images
 from azext_acrimport.service import IN_FLIGHT, Pool, Service
-from azext_acrimport.transfer.errors import CopyError, Skipped
+from azext_acrimport.transfer.errors import Skipped
 from azext_acrimport.transfer.events import Event, ImageFinished
 from azext_acrimport.transfer.result import CopyResult
 
@@ -43,7 +40,7 @@ logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Ended:
+class Ended:  # pylint: disable=too-many-instance-attributes
     """How an order ended. ``failure`` is an exception of ours or of the SDK's; ``seconds`` are since the run began.
 
     ``digest`` and ``referrers`` are what is known of an import by the service, ``copied`` of a copy from here.
@@ -90,6 +87,7 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._lock = threading.Lock()
         self._ended: dict[int, Ended] = {}
         self._fallen: list[tuple[Order, Taken]] = []
+        self._said_that_it_waits = False
         self._started = time.monotonic()
         self._tally = RunTally(0)
         self._display = Display(self._tally, sys.stderr, enabled=False)
@@ -103,88 +101,92 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         by_service = [each for each in orders if each.plan.route is Route.SERVICE]
         by_copy = [(each, _as_planned(each)) for each in orders if each.plan.route is Route.LOCAL]
         self._service.prepare(by_service)
-        self._tally = RunTally(len(orders))
+        self._tally = RunTally(len(orders), by_service=len(by_service))
         shows = self._shows_progress and not self._no_wait
         self._display = Display(self._tally, sys.stderr, enabled=shows, manner=self._manner)
-        if by_service:
-            self._tally.importing()
         pool = Pool(by_service, self._import, workers=IN_FLIGHT, halted=self._halted)
         with sigterm_as_ctrl_c(), self._display:
-            pool.start()
             try:
+                pool.start()
                 self._copy(by_copy)
                 pool.wait()
                 self._copy(self._fallen)
             except BaseException:
-                self._service.stop()
-                if by_service:
-                    with self._display.aside():
-                        logger.warning("The service goes on with the import; see `az acr repository show-tags`.")
+                self._leave(pool, len(by_service))
                 raise
         return [self._ended.get(id(each)) or skipped(each) for each in orders]
+
+    def _leave(self, pool: Pool, imports: int) -> None:
+        goes_on = pool.is_busy
+        self._service.stop()
+        if goes_on:
+            more = "" if imports == 1 else "s that it has begun"
+            with self._display.aside():
+                logger.warning("The service goes on with the import%s; see `az acr repository show-tags`.", more)
 
     # By the service
 
     def _import(self, order: Order) -> None:
-        from azure.core.exceptions import AzureError
-
+        """Have the service import an image, with what refers to it, as far as that is not there yet."""
+        parts: list[Order] = []
+        wrote = False
         try:
-            self._import_all(order)
+            for part in parts_of(order, self._connections):
+                parts.append(part)
+                wrote = self._import_missing(part) or wrote
+            if len(parts) > 1 and not self._no_wait:
+                list_referrers(order, self._connections, [part.identifier for part in parts[1:]])
         except Cancelled:
             return
         except ImportRefused as ex:
-            self._refused(order, ex)
+            self._refused(order, parts, ex)
         except RouteRefused as ex:
             if order.plan.may_fall_back:
                 self._fall_back(order, ex.reason)
             else:
                 self._end(order, _as_planned(order), Status.FAILED, failure=ex)
-        except (AzureError, CLIError, CopyError, IdentityFailure) as ex:
+        except Exception as ex:  # pylint: disable=broad-exception-caught # whatever it is, the other images go on
+            logger.debug("The import of %s failed.", order.source_name, exc_info=True)
             self._end(order, _as_planned(order), Status.FAILED, failure=ex)
+        else:
+            status = Status.EXISTING if not wrote else Status.STARTED if self._no_wait else Status.IMPORTED
+            referrers = len(parts) - 1 if order.request.referrers is not None else None
+            self._end(order, _as_planned(order), status, digest=known_digest(parts[0]), referrers=referrers)
+        finally:
+            self._tally.import_ended()
 
-    def _import_all(self, order: Order) -> None:
-        """Import an image with what refers to it, as far as that is not there yet."""
-        request, referrers = order.request, list[str]()
-        is_pinned = bool(request.platforms) or request.referrers is not None
-        exact = pinned(order, self._connections) if is_pinned else order
-        wrote = self._import_missing(order, exact.images)
-        for images in referring(exact, self._connections):
-            wrote = self._import_missing(order, images) or wrote
-            referrers.append(images.source.partition("@")[2])
-        if referrers and not self._no_wait:
-            list_referrers(order, self._connections, referrers)
-        status = Status.STARTED if self._no_wait else Status.IMPORTED if wrote else Status.EXISTING
-        found = len(referrers) if request.referrers is not None else None
-        self._end(order, _as_planned(order), status, digest=known_digest(exact), referrers=found)
-
-    def _import_missing(self, order: Order, images: Images) -> bool:
+    def _import_missing(self, part: Order) -> bool:
         """Import an image under those of its names that the target does not have yet; False where it has all."""
         try:
-            self._service.import_order(order, images, follow=self._tally.follow)
+            self._service.import_order(part, part.images, follow=self._tally.follow)
             return True
         except ImportRefused as ex:
-            if understood(order, ex).kind is not Kind.TAG_EXISTS:
+            if understood(part, ex).kind is not Kind.TAG_EXISTS:
                 raise
-            missing = missing_names(replace(order, images=images), self._connections)
-            if missing == images:
+            missing = missing_names(part, self._connections)
+            if missing == part.images:
                 raise
         if missing:
-            self._service.import_order(order, missing, follow=self._tally.follow)
+            self._service.import_order(part, missing, follow=self._tally.follow)
         return bool(missing)
 
-    def _refused(self, order: Order, ex: ImportRefused) -> None:
-        refusal = understood(order, ex)
+    def _refused(self, order: Order, parts: Sequence[Order], ex: ImportRefused) -> None:
+        """The service has refused the last of the parts."""
+        refusal = understood(parts[-1], ex)
         if is_cured_here(order, refusal, self._connections.saved):
             logger.info("The service's own words: %s", ex)
             self._fall_back(order, reason_for_here(order, refusal))
             return
-        failure = failure_of(order, refusal)
+        failure = failure_of(parts[-1], refusal, is_referrer=len(parts) > 1)
         failure.__cause__ = ex
         self._end(order, _as_planned(order), Status.FAILED, failure=failure)
 
     def _fall_back(self, order: Order, reason: str) -> None:
+        if self._halted.is_set():
+            return
+        where = f"Line {order.request.line}: " if order.request.line else ""
         with self._display.aside():
-            logger.warning("The service could not import it, copying from here instead: %s.", reason)
+            logger.warning("%sThe service could not import it, copying from here instead: %s.", where, reason)
         with self._lock:
             self._fallen.append((order, Taken(Route.LOCAL, reason, fallback=True)))
 
@@ -193,42 +195,55 @@ class Run:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _copy(self, orders: Sequence[tuple[Order, Taken]]) -> None:
         if not orders or self._halted.is_set():
             return
-        if self._no_wait:
-            logger.warning("--no-wait does not apply to a copy from here: it ends with the command.")
-        self._tally.copying()
+        self._say_that_it_waits()
         roots = [root_of(order, self._connections) for order, _ in orders]
         by_root = {id(root): one for root, one in zip(roots, orders, strict=True)}
+        complete: dict[int, float] = {}
 
         def observe(event: Event) -> None:
             self._tally.observe(event)
             log_event(event)
-            if isinstance(event, ImageFinished) and event.failure:
-                order, taken = by_root[id(event.root)]
+            if not isinstance(event, ImageFinished):
+                return
+            order, taken = by_root[id(event.root)]
+            if event.failure:
                 self._end(order, taken, Status.FAILED, failure=event.failure)
+            else:  # what was done for it, the copier tells in the end
+                complete[id(order)] = self._elapsed()
+                self._tally.ended(order)
 
-        outcomes = copy_from_here(roots, self._connections, self._effort, observe=observe, halted=self._halted)
+        with self._tally.copying():
+            outcomes = copy_from_here(roots, self._connections, self._effort, observe=observe, halted=self._halted)
         for (order, taken), outcome in zip(orders, outcomes, strict=True):
             if isinstance(outcome, CopyResult):
                 status = Status.EXISTING if outcome.unchanged else Status.IMPORTED
-                self._end(order, taken, status, copied=outcome)
+                self._end(order, taken, status, copied=outcome, seconds=complete.get(id(order)))
             elif not isinstance(outcome, Skipped):
                 self._end(order, taken, Status.FAILED, failure=outcome)
 
+    def _say_that_it_waits(self) -> None:
+        if self._no_wait and not self._said_that_it_waits:
+            self._said_that_it_waits = True
+            logger.warning("--no-wait does not apply to a copy from here: it ends with the command.")
+
     # Ends
 
-    def _end(self, order: Order, taken: Taken, status: Status, **how: Any) -> None:
-        ended = Ended(order, taken, status, seconds=time.monotonic() - self._started, **how)
+    def _end(self, order: Order, taken: Taken, status: Status, *, seconds: float | None = None, **how: Any) -> None:
+        ended = Ended(order, taken, status, seconds=self._elapsed() if seconds is None else seconds, **how)
         with self._lock:
             is_news = id(order) not in self._ended
             self._ended.setdefault(id(order), ended)
-        if ended.failure and is_news and self._fail_fast:
-            self._halted.set()
         if not is_news:
             return
-        self._tally.ended()
+        if ended.failure and self._fail_fast:
+            self._halted.set()
+        self._tally.ended(order)
         if self._tell:
             with self._display.aside():
                 self._tell(ended)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
 
 
 def known_digest(order: Order) -> str | None:

@@ -113,6 +113,8 @@ class Pool:
         self._task = task
         self._halted = halted
         self._failure: BaseException | None = None
+        self._lock = threading.Lock()
+        self._under_way = 0
         self._threads = [
             threading.Thread(target=self._work, name=f"acrx-service-{index}", daemon=True)
             for index in range(min(workers, len(items)))
@@ -131,13 +133,26 @@ class Pool:
         if self._failure:
             raise self._failure
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is being done."""
+        # Not by the threads: one that Ctrl-C was waiting for is said to have ended, https://bugs.python.org/issue45274
+        return self._under_way > 0
+
     def _work(self) -> None:
         while not (self._failure or self._halted.is_set()):
             try:
                 item = self._items.popleft()
             except IndexError:
                 return
+            self._count(1)
             try:
                 self._task(item)
             except BaseException as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # wait() raises it
                 self._failure = self._failure or ex
+            finally:
+                self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._under_way += more

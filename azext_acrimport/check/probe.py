@@ -11,19 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from knack.util import CLIError
-
+from azext_acrimport._errors import shown_as
 from azext_acrimport.check.findings import BOTH, HERE, Finding, Status, in_one_line
-from azext_acrimport.explain import Surroundings, explain_copy_error, refused_address
+from azext_acrimport.explain import Surroundings, refused_address
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Route
-from azext_acrimport.registry.errors import ConnectionFailed, Reason, RegistryError
+from azext_acrimport.registry.causes import failure
+from azext_acrimport.registry.errors import ConnectionFailed, NoToken, Reason, RegistryError
 from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.response import HttpViolation
-from azext_acrimport.registry.transport import failure
 from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
 from azext_acrimport.transfer.graph import MAX_DEPTH
 
@@ -31,7 +30,6 @@ PLACEHOLDER = "acrx-check"  # the repository that is asked about where none was 
 _STEPS = {Reason.DNS: "name", Reason.TLS: "tls", Reason.PROXY: "proxy"}
 _CHECKS = {401: "pull", 403: "pull", 404: "image", 429: "rate limit"}
 _ANSWERS = frozenset({200, 401})
-_ENTRA_ADVICE = "Check HTTPS_PROXY, and that this machine reaches login.microsoftonline.com"
 _ROLES = {"pull": "AcrPull", "push": "AcrPush"}
 _ABAC = {"pull": "Container Registry Repository Reader", "push": "Container Registry Repository Writer"}
 
@@ -114,13 +112,6 @@ def _look(place: Place, repository: Repository, ask: Callable[[], list[Finding]]
             return ask()
     except CopyError as ex:
         return _failed(place, ex, repository.granted)
-    except IdentityFailure as ex:
-        return [place.answers, place.failed("sign-in", ex.message, in_one_line(ex.advice), BOTH)]
-    except CLIError as ex:  # Entra gives no token
-        advice = in_one_line(getattr(ex, "recommendations", ()) or ("az login",))
-        return [place.answers, place.failed("sign-in", str(ex), advice)]
-    except OSError as ex:  # Entra cannot be reached: what a registry's network does to us is a CopyError
-        return [place.answers, place.failed("sign-in", f"no way to Microsoft Entra: {ex}", _ENTRA_ADVICE)]
 
 
 def _rights(place: Place, repository: Repository) -> list[Finding]:
@@ -194,11 +185,14 @@ def _front_door(place: Place) -> list[Finding]:
 def _failed(place: Place, ex: CopyError, granted: frozenset[str] | None) -> list[Finding]:
     """What a failure says, with what worked before it."""
     cause = ex.__cause__
-    advice = in_one_line(explain_copy_error(ex, place.around).advice)
+    advice = in_one_line(shown_as(ex, place.around).advice)
     if isinstance(cause, RegistryError):
         return _refused(place, cause, advice, granted)
     if isinstance(cause, ConnectionFailed):
         return [place.failed(_STEPS.get(cause.reason, "connection"), str(cause), advice)]
+    if isinstance(cause, NoToken):
+        blocks = BOTH if isinstance(cause.__cause__, IdentityFailure) else HERE  # the service would show its token too
+        return [place.answers, place.failed("sign-in", str(cause), advice, blocks)]
     check = "image" if isinstance(cause, OciError) else "connection"
     return [place.failed(check, str(cause), advice)]
 

@@ -24,7 +24,7 @@ class Claim:
 
     ``line`` is that of its entry. ``registry`` is the target. ``names`` are ``repository[:tag]``, without a tag for
     ``latest``; ``untagged`` the repositories that get it without a tag. ``source`` is all that says which image it is:
-    its reference, and where only some platforms are taken, those.
+    its reference, and where only some platforms are taken, those. ``beside`` is what comes along with it.
     """
 
     line: int
@@ -32,6 +32,7 @@ class Claim:
     names: tuple[str, ...]
     source: str
     untagged: tuple[str, ...] = ()
+    beside: str = ""
 
 
 def check_entries(entries: Iterable[T], claim: Callable[[T], Claim]) -> list[T]:
@@ -46,7 +47,8 @@ def check_entries(entries: Iterable[T], claim: Callable[[T], Claim]) -> list[T]:
         wanted = claim(entry)
         names = [name if ":" in name else f"{name}:{DEFAULT_TAG}" for name in wanted.names]
         registry = wanted.registry.lower()
-        kept.setdefault((registry, wanted.source, frozenset(names), frozenset(wanted.untagged)), entry)
+        asked = (registry, wanted.source, frozenset(names), frozenset(wanted.untagged), wanted.beside)
+        kept.setdefault(asked, entry)
         for name in names:
             owner = owners.setdefault((registry, name), wanted)
             if owner.source != wanted.source:

@@ -24,11 +24,12 @@ from azext_acrimport.registry.credentials import (
     BearerToken,
     Credentials,
     EntraIdentity,
+    EntraToken,
     IdentityToken,
     Password,
     basic_authorization,
 )
-from azext_acrimport.registry.errors import ProtocolError, RegistryError, RegistryFailure
+from azext_acrimport.registry.errors import NoToken, ProtocolError, RegistryError, RegistryFailure
 from azext_acrimport.registry.follow import token_service
 from azext_acrimport.registry.retry import Clock
 
@@ -213,7 +214,7 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         origin, _ = self._realm_or_raise()
         refusal: RegistryError | None = None
         for audience in identity.audiences:
-            entra = identity.get_token(audience)
+            entra = self._token_of(identity, audience)
             form = [("grant_type", "access_token"), ("service", self._service)]
             form += [("tenant", entra.tenant)] if entra.tenant else []
             try:
@@ -228,6 +229,12 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
                 raise ProtocolError(self._host, "the registry's answer to the exchange of a token has none in it")
             return token
         raise refusal or ProtocolError(self._host, "there is no identity to exchange")
+
+    def _token_of(self, identity: EntraIdentity, audience: str) -> EntraToken:
+        try:
+            return identity.get_token(audience)
+        except Exception as ex:
+            raise NoToken(self._host) from ex  # it concerns this registry, and no other image of a run
 
     def _post(self, origin: Origin, path: str, form: list[tuple[str, str]]) -> dict[str, object]:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -8,6 +8,7 @@
     RegistryFailure                 everything below; ``host`` is the registry's
     ├── RegistryError               the registry answered, and refused
     ├── ConnectionFailed            no answer: ``reason`` says at which step it ended
+    ├── NoToken                 there is no token to show: the cause says why
     ├── ContentMismatch             the bytes are not those that the digest or size promised
     ├── ProtocolError               an answer that makes no sense
     │   └── TooLarge                more of it than we take
@@ -87,6 +88,14 @@ class ConnectionFailed(RegistryFailure):
     @property
     def retryable(self) -> bool:
         return self.reason is not Reason.TLS
+
+
+@dataclass(eq=False)
+class NoToken(RegistryFailure):
+    """The identity that the registry was to be shown gets no token. The cause (``__cause__``) says why."""
+
+    def __str__(self) -> str:
+        return str(self.__cause__)
 
 
 @dataclass(eq=False)

@@ -220,4 +220,4 @@ def test_a_dry_run_of_a_list_as_a_table(world: World, az: SignedInAz, tmp_path: 
 
     assert "conflict" in done.stdout
     assert "absent:v1" in done.stdout
-    assert "networkRule" in done.stdout or "let the service by" in done.stdout
+    assert "a tag names another image there; --force overwrites it" in done.stdout

@@ -7,19 +7,21 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from azext_acrimport.registry.credentials import BearerToken, EntraIdentity, EntraToken, IdentityToken, Password
 from azext_acrimport.registry.errors import RegistryError
-from azext_acrimport.transfer.copier import CopySettings
+from azext_acrimport.transfer.copier import CopySettings, copy_all
 from azext_acrimport.transfer.errors import CopyError, Side
+from azext_acrimport.transfer.result import CopyResult
 from emulator import content
 from emulator.auth import BasicAuth, BearerAuth, Scope, TokenService
 from emulator.faults import Action, Answer, CutResponse, Fault, SetHeader, registry_error
 from emulator.http import Request, Response, Server
-from emulator.registry import BlobStorageApp
+from emulator.registry import BlobStorageApp, RegistryApp
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
 SECRET = "s3cret-P@ss/word"
@@ -378,3 +380,25 @@ class _Revoke(Action):
 
     def on_request(self, request: Request, line: Any) -> None:
         self._tokens.revoke_all()
+
+
+def test_a_source_whose_identity_gets_no_token_fails_its_own_image_alone(lab: Lab, image: content.Artifact) -> None:
+    def get_token(audience: str) -> EntraToken:
+        raise RuntimeError("signed out")
+
+    closed = RegistryApp()
+    closed_host = lab.server.serve_plain(closed)
+    image.put(closed.store.repository(SOURCE), "v1")
+    challenge = f'Bearer realm="http://{closed_host}/oauth2/token",service="{closed_host}"'
+    lab.server.faults.add(Fault(Answer(401, {"WWW-Authenticate": challenge}), host=closed_host, times=None))
+    locked = lab.registry(closed_host, EntraIdentity(get_token))
+    root = lab.root()
+    refused = replace(root, source=locked.repository(SOURCE), targets=lab.root("v1", ("other", ("v1",))).targets)
+
+    failed, copied = copy_all([refused, root])
+
+    assert isinstance(failed, CopyError)
+    assert (failed.side, failed.registry) == (Side.SOURCE, closed_host)
+    assert "signed out" in str(failed)
+    assert isinstance(copied, CopyResult)
+    assert_copied(lab.target_app, image, "v1")

@@ -29,7 +29,7 @@ from azext_acrimport.registry.credentials import (
     IdentityToken,
     Password,
 )
-from azext_acrimport.registry.errors import ProtocolError, RegistryError, RegistryFailure
+from azext_acrimport.registry.errors import NoToken, ProtocolError, RegistryError, RegistryFailure
 from tests.support.lab import FastClock
 
 HOST = "my.azurecr.io"
@@ -303,6 +303,21 @@ class TestEntra:
         assert access.target == "/oauth2/token"
         assert access.form["refresh_token"] == ["refresh"]
         assert access.form["scope"] == list(PUSH)
+
+    @pytest.mark.parametrize("problem", [RuntimeError("a broken cache"), OSError("no way")])
+    def test_an_identity_without_a_token_is_a_failure_of_its_registry_alone(self, problem: Exception) -> None:
+        asked: list[str] = []
+
+        def get_token(audience: str) -> EntraToken:
+            asked.append(audience)
+            raise problem
+
+        auth = authenticator(EntraIdentity(get_token), Realm())
+        for _ in range(2):  # the second time it is remembered
+            with pytest.raises(NoToken, match=str(problem)) as raised:
+                auth.answer(ORIGIN, ACR, PUSH, None)
+            assert (raised.value.host, raised.value.__cause__) == (HOST, problem)
+        assert asked == [ACR_AUDIENCE]
 
     def test_one_exchange_serves_all_repositories(self) -> None:
         realm = Realm({"refresh_token": "refresh"}, token(1), token(2))

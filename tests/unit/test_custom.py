@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -14,29 +15,22 @@ from typing import Any
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import connections, custom, planning, run, service
+from azext_acrimport import command, connections, custom, planning, reporting, run, service
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.connections import Connections
 from azext_acrimport.credentials import signed_in_identity
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.orders import Login, Order
-from azext_acrimport.plan import NetworkSettings
 from azext_acrimport.registry.credentials import EntraIdentity, EntraToken, Password
 from azext_acrimport.resolve import Endpoint
 from azext_acrimport.transfer.result import CopyResult, Count
+from tests.support.orders import azure_registry
 
 DIGEST = "sha256:" + "0" * 64
 COPIED = CopyResult(DIGEST, "application/x", Count(copied=1), Count(copied=2), 100)
 NO_RIGHT = ImportRefused(403, "AuthorizationFailed", "no authorization to perform action 'x/importImage/action'")
 UNAUTHORIZED = ImportRefused(400, "InvalidParameters", "Invalid message Unauthorized UNAUTHORIZED")
-
-
-def registry(name: str, subscription: str = "sub-1", **network: str) -> AzureRegistry:
-    text = f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/{name}"
-    identity = ResourceId.parse(text)
-    assert identity
-    settings = {"public_network_access": "Enabled", "bypass": "AzureServices", "export_policy": "enabled"} | network
-    return AzureRegistry(identity, f"{name}.azurecr.io", "Premium", NetworkSettings(**settings))
 
 
 class Config:
@@ -54,7 +48,7 @@ class World:
     """Both routes, and what was asked of them."""
 
     def __init__(self) -> None:
-        self.registries = [registry("prodreg"), registry("srcreg", "sub-2")]
+        self.registries = [azure_registry("prodreg"), azure_registry("srcreg", "sub-2")]
         self.refusal: ImportRefused | None = None
         self.bodies: list[Mapping[str, Any]] = []
         self.no_waits: list[bool] = []
@@ -92,7 +86,7 @@ class World:
         self.copies += roots
         return [COPIED] * len(roots)
 
-    def __call__(self, source: str, name: str = "prodreg", **options: Any) -> Any:
+    def __call__(self, source: str | None, name: str = "prodreg", **options: Any) -> Any:
         return custom.import_image(
             SimpleNamespace(cli_ctx=self.cli_ctx), registry_name=name, source_image=source, **options
         )
@@ -101,14 +95,14 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    monkeypatch.setattr(custom, "open_directory", found.directory)
+    monkeypatch.setattr(command, "open_directory", found.directory)
     monkeypatch.setattr(service, "import_image", found.by_service)
     monkeypatch.setattr(run, "root_of", found.root)
     monkeypatch.setattr(run, "copy_from_here", found.copy)
     monkeypatch.setattr("azext_acrimport._client_factory.cf_registries", lambda cli_ctx, subscription: None)
     monkeypatch.setattr(connections, "saved_credentials", lambda *_: found.saved)
     monkeypatch.setattr("azext_acrimport.resolve.is_private_host", lambda host: False)
-    for module in (custom, planning, run):
+    for module in (planning, reporting, run):
         monkeypatch.setattr(module.logger, "warning", lambda text, *args, **_: found.said.append(text % args))
     return found
 
@@ -136,7 +130,7 @@ def test_credentials_go_along_to_the_service(world: World) -> None:
 
 
 def test_a_target_that_the_service_cannot_reach_is_copied_to(world: World) -> None:
-    world.registries[0] = registry("prodreg", public_network_access="Disabled", bypass="None")
+    world.registries[0] = azure_registry("prodreg", public_network_access="Disabled", bypass="None")
 
     result = world("docker.io/library/app:v1", target_tags=["copy:v2"], repository=["bare"])
 
@@ -266,7 +260,9 @@ def test_the_configured_route_is_taken_and_named(world: World) -> None:
 
 
 def test_images_that_must_not_leave_are_not_taken_out(world: World) -> None:
-    world.registries[1] = registry("srcreg", public_network_access="Disabled", bypass="None", export_policy="disabled")
+    world.registries[1] = azure_registry(
+        "srcreg", public_network_access="Disabled", bypass="None", export_policy="disabled"
+    )
 
     with pytest.raises(azclierror.ForbiddenError, match="exportPolicy is disabled"):
         world("srcreg.azurecr.io/app:v1")
@@ -291,10 +287,123 @@ def test_a_malformed_argument_stops_the_command_before_azure_is_asked(
     def asked(cli_ctx: Any) -> Directory:
         raise AssertionError("Azure was asked")
 
-    monkeypatch.setattr(custom, "open_directory", asked)
+    monkeypatch.setattr(command, "open_directory", asked)
 
     with pytest.raises(azclierror.InvalidArgumentValueError, match=message):
         world(source, **options)
+
+
+class Leave:
+    """The exit code that the command asks for."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+
+    def __call__(self, cli_ctx: Any, code: int) -> None:
+        self.codes.append(code)
+
+
+@pytest.fixture
+def leave(monkeypatch: pytest.MonkeyPatch) -> Leave:
+    found = Leave()
+    monkeypatch.setattr(command, "exit_after_output", found)
+    return found
+
+
+def many(world: World, *lines: str, **options: Any) -> Any:
+    return world(None, from_file="\n".join(lines) + "\n", **options)
+
+
+APP, OTHER = "docker.io/library/app:v1", "docker.io/library/other:v1"
+
+
+def test_a_list_has_a_result_for_each_of_its_entries(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", f"- {{source: {OTHER}, via: local}}")
+
+    assert [(each["status"], each["route"], each["line"]) for each in results] == [
+        ("imported", "service", 1),
+        ("imported", "local", 2),
+    ]
+    assert leave.codes == []
+    assert world.said[-1] == "2 images: 2 imported."
+
+
+def test_a_list_with_a_failure_ends_with_1_and_the_others_done(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", "- {source: 'app:v1', registry: no.such.registry}")
+
+    assert [each["status"] for each in results] == ["imported", "failed"]
+    assert "Cannot find source registry" in results[1]["error"]["message"]
+    assert leave.codes == [1]
+
+
+def test_after_a_failure_before_the_run_nothing_is_begun_if_so_asked(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", "- {source: 'app:v1', registry: no.such.registry}", fail_fast=True)
+
+    assert [each["status"] for each in results] == ["skipped", "failed"]
+    assert (world.bodies, world.copies, leave.codes) == ([], [], [1])
+
+
+def test_a_list_is_not_waited_for_if_so_asked(world: World, leave: Leave) -> None:
+    results = many(world, f"- {APP}", f"- {OTHER}", return_at_once=True)
+
+    assert [each["status"] for each in results] == ["started", "started"]
+    assert "2 started" in world.said[-1]
+    assert leave.codes == []
+
+
+def test_a_part_of_a_list_may_be_empty(world: World, leave: Leave) -> None:
+    parts = [many(world, f"- {APP}", shard=f"{index}/2") for index in (1, 2)]
+
+    assert sorted(map(len, parts)) == [0, 1]
+    assert leave.codes == []
+
+
+@pytest.mark.parametrize("options", [{"shard": "1/2"}, {"shard": "3/2"}])
+def test_one_image_has_no_parts(world: World, options: dict[str, Any]) -> None:
+    with pytest.raises(azclierror.InvalidArgumentValueError, match="--shard"):
+        world(APP, **options)
+
+
+def test_an_identity_that_gets_no_token_is_asked_once_and_fails_its_own_entries(
+    world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def sign_in(cli_ctx: Any, wanted: Any, source: Endpoint, hide: Any) -> EntraIdentity:
+        asked.append(source.host)
+        raise IdentityFailure("No token.", ("Do so",))
+
+    monkeypatch.setattr(connections, "sign_in", sign_in)
+    entry = "{{source: 'srcreg.azurecr.io/app:v{}', source-identity: managed}}"
+    results = many(world, *(f"- {entry.format(number)}" for number in range(5)), f"- {APP}")
+
+    assert [each["status"] for each in results] == ["failed"] * 5 + ["imported"]
+    assert results[0]["error"] == {"message": "No token.", "advice": ["Do so"]}
+    assert asked == ["srcreg.azurecr.io"]
+
+
+def test_a_dry_run_tells_and_does_nothing(world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        command, "forecast", lambda prepared, *_: [SimpleNamespace(as_dict=lambda: "seen")] * len(prepared)
+    )
+
+    assert world(APP, dry_run=True, return_at_once=True) == "seen"
+    assert many(world, f"- {APP}", "- {source: 'app:v1', registry: no.such.registry}", dry_run=True) == ["seen", "seen"]
+    assert (world.bodies, world.copies, leave.codes, world.said) == ([], [], [], [])
+
+
+def test_passwords_of_a_list_are_in_no_log_while_it_runs(
+    world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def copy(roots: list[Order], *_: Any, **__: Any) -> list[CopyResult]:
+        logging.getLogger("another").warning("sent %s", {"password": "s3cret-value"})
+        return [COPIED] * len(roots)
+
+    monkeypatch.setattr(run, "copy_from_here", copy)
+    many(world, f"- {{source: {APP}, username: me, password: s3cret-value, via: local}}")
+
+    assert "sent" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -303,7 +412,7 @@ def test_a_malformed_argument_stops_the_command_before_azure_is_asked(
 def test_the_suffix_is_the_clouds(value: str | None, expected: str | None) -> None:
     suffixes = SimpleNamespace(acr_login_server_endpoint=value)
 
-    assert custom.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=suffixes))) == expected
+    assert command.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=suffixes))) == expected
 
 
 def test_a_cloud_may_have_no_suffix() -> None:
@@ -314,7 +423,7 @@ def test_a_cloud_may_have_no_suffix() -> None:
         def acr_login_server_endpoint(self) -> str:
             raise CloudSuffixNotSetException("not set")
 
-    assert custom.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=Suffixes()))) is None
+    assert command.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=Suffixes()))) is None
 
 
 def endpoint(world: World, host: str, *, azure: AzureRegistry | None = None, is_acr: bool = False) -> Endpoint:
@@ -369,4 +478,4 @@ def test_progress_is_shown_unless_it_is_turned_off(quiet: bool, disabled: bool, 
             assert (section, option) == ("core", "disable_progress_bar")
             return disabled
 
-    assert custom.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected
+    assert command.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected

@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from azure.cli.core import azclierror
+from knack.util import CLIError
 
-from azext_acrimport._errors import cli_errors
+from azext_acrimport._errors import cli_errors, shown_as
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.fallback import ServiceFailure
+from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.importing import ImportRefused
 from azext_acrimport.oci.errors import InvalidManifest, InvalidReference, UnknownPlatform, UnsupportedManifest
 from azext_acrimport.plan import Obstacle, RouteRefused
@@ -20,6 +24,7 @@ from azext_acrimport.refusals import classify
 from azext_acrimport.registry.errors import (
     ConnectionFailed,
     ContentMismatch,
+    NoToken,
     OutOfTime,
     ProtocolError,
     Reason,
@@ -327,9 +332,70 @@ def test_an_existing_tag_is_the_same_error_on_both_routes(tags: tuple[str, ...],
     assert found == ("BadRequestError", message, "Add --force to overwrite it, or choose another name with --image.")
 
 
+def test_an_existing_tag_of_a_referrer_leaves_the_image_imported() -> None:
+    failure = service_failure("Tag already exists in target registry.", 409, ("app:sha256-0.sig",))
+
+    kind, message, advice = shown(replace(failure, is_referrer=True))
+
+    assert kind == "BadRequestError"
+    assert message == f"Not all that refers to the image was imported: target {ACR}: app:sha256-0.sig exists."
+    assert "--force" in advice
+    assert "--referrers" in advice
+
+
+@pytest.mark.parametrize(
+    ("why", "kind", "message", "advice"),
+    [
+        (
+            azclierror.AuthenticationError("AADSTS700082: The token has expired.", recommendation="az logout"),
+            "AuthenticationError",
+            f"Cannot sign in to source {ACR}: AADSTS700082: The token has expired.",
+            "az logout",
+        ),
+        (
+            CLIError("Please sign in"),
+            "AuthenticationError",
+            f"Cannot sign in to source {ACR}: Please sign in.",
+            "az login",
+        ),
+        (ConnectionError("reset"), "AuthenticationError", f"Cannot sign in to source {ACR}: reset.", "HTTPS_PROXY"),
+        (
+            IdentityFailure("No token.", ("Do so",), "UnclassifiedUserFault"),
+            "UnclassifiedUserFault",
+            "No token.",
+            "Do so",
+        ),
+    ],
+)
+def test_an_identity_without_a_token_speaks_for_itself(why: Exception, kind: str, message: str, advice: str) -> None:
+    cause = NoToken(ACR)
+    cause.__cause__ = why
+
+    found = shown(copy_error(Side.SOURCE, cause))
+
+    assert found[:2] == (kind, message)
+    assert advice in found[2]
+
+
 def test_what_is_not_ours_passes_through() -> None:
     with pytest.raises(KeyError), cli_errors():
         raise KeyError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("ex", "message", "advice"),
+    [
+        (azclierror.ValidationError("so not", recommendation="so"), "So not.", ("so",)),
+        (CLIError("Please run az login"), "Please run az login.", ()),
+        (TimeoutError(), "TimeoutError.", ()),
+    ],
+)
+def test_what_is_not_ours_is_shown_in_its_own_words_in_a_list(
+    ex: Exception, message: str, advice: tuple[str, ...]
+) -> None:
+    found = shown_as(ex, AROUND)
+
+    assert (found.message, found.advice) == (message, advice)
 
 
 def test_nothing_is_asked_of_the_surroundings_without_an_error() -> None:

@@ -90,6 +90,24 @@ def test_the_table_has_a_row_for_each_name() -> None:
     }
 
 
+def test_the_table_shortens_digests() -> None:
+    row = import_table(outcome(COPIED, f"team/app@{DIGEST}").as_dict())[0]
+
+    assert row["Source"] == "docker.io/team/app@sha256:0123456789ab"
+
+
+def test_the_table_of_many_has_a_row_for_one_that_came_to_nothing() -> None:
+    failed = Outcome(Status.FAILED, "prodreg", "docker.io/app")
+
+    rows = import_table([outcome(COPIED).as_dict(), failed.as_dict()])
+
+    assert [(row["Status"], row["Image"]) for row in rows] == [
+        ("imported", "copy:v1"),
+        ("imported", "bare (untagged)"),
+        ("failed", ""),
+    ]
+
+
 def test_the_table_leaves_blank_what_is_not_known() -> None:
     row = import_table(outcome(None).as_dict())[0]
 

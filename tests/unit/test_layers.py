@@ -55,7 +55,7 @@ AZURE_SIDE = {
     "importing.py": {"arm", "registry"},
     "resolve.py": {"oci", "arm", "hosts", "plan", "request"},
     "orders.py": {"identity", "explain", "layout", "lists", "oci", "plan", "request", "resolve"},
-    "gather.py": {"identity", "_validators", "layout", "lists", "oci", "orders", "request"},
+    "gather.py": {"expansion", "identity", "_validators", "layout", "lists", "oci", "orders", "request"},
     "pinned.py": {"connections", "oci", "orders", "plan", "request", "transfer"},
     "expansion.py": {"connections", "layout", "lists", "oci", "orders", "registry", "request", "transfer"},
     "planning.py": {
@@ -85,7 +85,7 @@ AZURE_SIDE = {
     "_exit.py": set(),
     "check": {
         *("oci", "registry", "transfer", "plan", "request", "explain", "redaction", "credentials", "arm", "resolve"),
-        *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
+        *("connections", "orders", "identity", "gather", "command", "check", "_console", "_errors", "_exit", "_validators"),
     },
 }
 

@@ -329,27 +329,44 @@ def test_shares_are_of_bytes_else_of_blobs_else_of_manifests(tally: CopyTally) -
 
 
 def test_the_images_of_a_list_come_first_and_count() -> None:
-    tally = RunTally(4)
-    assert tally.parts() == ["0 of 4 images"]
+    tally, done = RunTally(4, by_service=1), object()
+    assert tally.parts() == ["0 of 4 images", "1 with the service"]
 
-    tally.importing()
-    tally.copying()
-    tally.ended()
-    tally.observe(BlobsFound(40, 40 * MIB))
-    parts = ["1 of 4 images", "Copying: 0 of 40 blobs", "0 B of 40.0 MiB", "Importing: the service is at work"]
-    assert (tally.parts(), tally.share()) == (parts, 0.25)
+    with tally.copying():
+        tally.observe(BlobsFound(40, 40 * MIB))
+        tally.ended(done)
+        tally.ended(done)  # as the copier tells it, and then the run
+        parts = ["1 of 4 images", "1 with the service", "0 of 40 blobs", "0 B of 40.0 MiB"]
+        assert (tally.parts(), tally.share()) == (parts, 0.25)
+        tally.import_ended()
+        assert tally.parts() == ["1 of 4 images", "0 of 40 blobs", "0 B of 40.0 MiB"]
+    tally.ended(object())
+    assert (tally.parts(), tally.share(), tally.blobs(80)) == (["2 of 4 images"], 0.5, [])
 
 
-def test_one_image_is_told_of_by_its_route() -> None:
-    tally = RunTally(1)
-    assert (tally.parts(), tally.share(), tally.blobs(80)) == ([], 0, [])
-
-    tally.importing()
+def test_one_image_is_told_of_by_the_route_that_it_is_on() -> None:
+    tally = RunTally(1, by_service=1)
     tally.follow({"app@sha256:0": "Succeeded", "app@sha256:1": "Pending"})
     assert (tally.parts(), tally.share()) == (["Importing: 1 of 2 manifests"], 0.5)
 
-    tally.copying()
-    assert tally.share() == 0
+    tally.import_ended()
+    assert (tally.parts(), tally.share(), tally.blobs(80)) == ([], 0, [])
+    with tally.copying():
+        assert (tally.parts(), tally.share()) == (["Copying: reading the image"], 0)
+
+
+@pytest.mark.parametrize("manner", Manner)
+def test_of_nothing_under_way_nothing_is_shown(manner: Manner) -> None:
+    stream, tally = Terminal(), RunTally(1, by_service=1)
+    display = Display(tally, stream, manner=manner)
+    display.draw()
+    shown = stream.getvalue()
+    tally.import_ended()
+    display.draw()
+
+    rest = stream.getvalue().removeprefix(shown)
+    assert "Importing" in shown
+    assert rest == ("\x1b[1A\x1b[J" if manner is Manner.BARS else "")
 
 
 @pytest.mark.parametrize(

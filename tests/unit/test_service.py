@@ -14,33 +14,17 @@ from typing import Any
 import pytest
 
 from azext_acrimport import service
-from azext_acrimport.arm import AzureRegistry, ResourceId
 from azext_acrimport.importing import ImportRefused
-from azext_acrimport.orders import Login, Order, Request
-from azext_acrimport.plan import NetworkFacts, NetworkSettings, Plan, Route
+from azext_acrimport.orders import Login
 from azext_acrimport.registry.errors import Cancelled
-from azext_acrimport.request import Images, TargetName
-from azext_acrimport.resolve import Endpoint
-from azext_acrimport.service import IN_FLIGHT, PATIENCE, Pool, Service
+from azext_acrimport.service import IN_FLIGHT, PATIENCE, Pool, Service, is_throttled
 from tests.support.lab import FastClock
+from tests.support.orders import order
 
 HAP429 = ImportRefused(400, "InvalidParameters", "Invalid message 429 Too Many Requests Too Many Requests (HAP429).")
 ARM_429 = ImportRefused(429, "TooManyRequests", "slower")
+AT_SOURCE = ImportRefused(400, "", "TOOMANYREQUESTS: You have reached your pull rate limit")
 ABSENT = ImportRefused(400, "InvalidParameters", 'Invalid message NotFound {"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
-
-
-def order() -> Order:
-    text = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/prodreg"
-    identity = ResourceId.parse(text)
-    assert identity
-    azure = AzureRegistry(identity, "prodreg.azurecr.io", "Premium", NetworkSettings())
-    return Order(
-        Request(TargetName("prodreg", None), "mcr.microsoft.com/app:v1", login=Login()),
-        Endpoint("prodreg.azurecr.io", azure, azure.facts(), text),
-        Endpoint("mcr.microsoft.com", None, NetworkFacts("mcr.microsoft.com", is_acr=False, in_arm=False)),
-        Images.of("app:v1", [], []),
-        Plan(Route.SERVICE, "so it is"),
-    )
 
 
 class Played:
@@ -157,3 +141,59 @@ def test_a_pool_begins_nothing_once_it_is_halted_and_raises_what_left_a_task() -
     with pytest.raises(ValueError, match="a defect"):
         pool.wait()
     assert done == [3]
+
+
+def test_a_pool_is_busy_for_as_long_as_a_task_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def task(item: int) -> None:
+        begun.set()
+        assert over.wait(10)
+
+    pool = Pool([1], task, workers=1, halted=threading.Event())
+    assert not pool.is_busy
+    pool.start()
+    assert begun.wait(10)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "is_alive", lambda thread: False)  # what Ctrl-C in join() may leave behind
+        assert pool.is_busy
+    over.set()
+    pool.wait()
+    assert not pool.is_busy
+
+
+def test_a_pool_without_items_has_nothing_to_wait_for() -> None:
+    pool = Pool([], print, workers=3, halted=threading.Event())
+    pool.start()
+    pool.wait()
+    assert not pool.is_busy
+
+
+@pytest.mark.parametrize(("refusal", "passes"), [(HAP429, True), (ARM_429, True), (AT_SOURCE, False), (ABSENT, False)])
+def test_only_the_services_own_throttling_passes(refusal: ImportRefused, passes: bool) -> None:
+    assert is_throttled(refusal) is passes
+
+
+def test_the_targets_subscription_is_asked_and_shown_what_the_source_is_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    asked: list[tuple[Any, Any]] = []
+
+    def client_for(subscription: str) -> str:
+        made.append(subscription)
+        return f"of {subscription}"
+
+    monkeypatch.setattr(service, "import_image", lambda client, target, body, **_: asked.append((client, body)))
+    wanted = order(login=Login("me", "secret"), force=True)
+    served = Service(client_for, lambda order: order.request.login.password)
+    for _ in range(2):
+        served.prepare([wanted])
+        served.import_order(wanted, wanted.images, follow=lambda states: None)
+
+    assert made == ["sub-1"]
+    assert [client for client, _ in asked] == ["of sub-1"] * 2
+    assert asked[0][1]["source"] == {
+        "sourceImage": "library/app:v1",
+        "registryUri": "docker.io",
+        "credentials": {"username": "me", "password": "secret"},
+    }
+    assert asked[0][1]["mode"] == "Force"
