@@ -42,9 +42,10 @@ from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.fallback import FallbackLists
 from azext_acrimport.transfer.fetch import MOST_AT_ONCE, ManifestFetcher
 from azext_acrimport.transfer.gathering import Gatherer
-from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Node, Root, Tally, Target
+from azext_acrimport.transfer.graph import Graph
 from azext_acrimport.transfer.look import LastLook, seen_just_now
 from azext_acrimport.transfer.move import BlobMover
+from azext_acrimport.transfer.nodes import BlobNode, ManifestNode, Node, Root, Tally, Target
 from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult

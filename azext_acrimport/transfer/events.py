@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Union
 
-from azext_acrimport.transfer.graph import Root
+from azext_acrimport.transfer.nodes import Root
 from azext_acrimport.transfer.result import BlobOutcome
 
 

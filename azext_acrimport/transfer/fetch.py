@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.transfer.errors import Side, blamed_on
-from azext_acrimport.transfer.graph import ManifestNode
+from azext_acrimport.transfer.nodes import ManifestNode
 from azext_acrimport.transfer.survey import Survey
 
 MOST_AT_ONCE = 16  # manifests of one index over one connection

@@ -16,8 +16,9 @@ from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.transfer.errors import ReferrerTagExists, Side, blamed_on
 from azext_acrimport.transfer.executor import Task
-from azext_acrimport.transfer.graph import Graph, ManifestNode, Tally
+from azext_acrimport.transfer.graph import Graph
 from azext_acrimport.transfer.limiter import Limiter
+from azext_acrimport.transfer.nodes import ManifestNode, Tally
 from azext_acrimport.transfer.referrers import Found, Search, referrers_of, tree_of
 from azext_acrimport.transfer.survey import Survey
 

@@ -10,161 +10,15 @@ No I/O in here, and no locks: the copier asks and tells under its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Union
-
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.manifest import Manifest
-from azext_acrimport.oci.platform import Platform
-from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.registry.repository import Repository
-from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
-from azext_acrimport.transfer.source import Source
+from azext_acrimport.transfer.nodes import BlobNode, ManifestNode, Node, Tally, Target, ancestors
 
 MAX_DEPTH = 8  # indexes in indexes; real ones go two deep
 MAX_NODES = 100_000  # manifests and blobs below one root: bounds what a hostile index makes us do
 
-
-@dataclass(frozen=True)
-class Target:
-    """Where an image goes: a repository, and the tags that will name it there (none: the manifest only)."""
-
-    repository: Repository
-    tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Root:
-    """An image to copy: the manifest ``identifier`` (a tag or digest) of the source with all that is below it.
-
-    With ``platforms`` only what is for these; with ``referrers`` also what refers to what is copied.
-    """
-
-    source: Source
-    identifier: str
-    targets: tuple[Target, ...]
-    force: bool = False
-    referrers: ReferrerFilter | None = None
-    platforms: tuple[Platform, ...] = ()
-
-    def tags_in(self, repository: Repository) -> list[str]:
-        """The tags that will name the image in one of the target repositories."""
-        return [tag for target in self.targets if target.repository == repository for tag in target.tags]
-
-
-@dataclass(eq=False)
-class Tally:  # pylint: disable=too-many-instance-attributes
-    """How one root stands: what was done for it, what is still to do, and why it failed if it did."""
-
-    root: Root
-    digest: str = ""
-    original_digest: str | None = None
-    given: Manifest | None = None  # the root's manifest, where it is at hand already
-    media_type: str = ""
-    referrers: int = 0
-    questions: int = 0  # what the registries have yet to tell before it can be planned
-    waiting_for: int = 0
-    nodes: int = 0
-    manifests_copied: int = 0
-    manifests_existing: int = 0
-    wrote: bool = False  # whether a manifest or a tag was written
-    blobs: dict[BlobOutcome, int] = field(default_factory=lambda: dict.fromkeys(BlobOutcome, 0))
-    bytes_copied: int = 0
-    failure: Exception | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all that was to be done is done."""
-        return bool(self.digest) and not (self.waiting_for or self.questions or self.failure)
-
-    @property
-    def result(self) -> CopyResult:
-        """What the copy of this root did."""
-        counts = self.blobs
-        return CopyResult(
-            digest=self.digest,
-            media_type=self.media_type,
-            manifests=Count(copied=self.manifests_copied, existing=self.manifests_existing),
-            blobs=Count(counts[BlobOutcome.COPIED], counts[BlobOutcome.MOUNTED], counts[BlobOutcome.EXISTING]),
-            bytes_copied=self.bytes_copied,
-            unchanged=not self.wrote,
-            referrers=self.referrers,
-            original_digest=self.original_digest,
-        )
-
-
-@dataclass(eq=False)
-class BlobNode:  # pylint: disable=too-many-instance-attributes
-    """A blob that is to be in a target repository."""
-
-    source: Source
-    target: Repository
-    blob: Descriptor
-    tally: Tally
-    mount_from: str = ""
-    sent: bool = False
-    done: bool = False
-    parents: list[ManifestNode] = field(default_factory=list)
-    followers: list[BlobNode] = field(default_factory=list)  # the same blob for other repositories of the registry
-
-    @property
-    def failed(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return bool(self.parents) and all(parent.failed for parent in self.parents)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What tags named at a target (None: nothing), and when that was, in seconds on the run's clock."""
-
-    seconds: float
-    digests: dict[str, str | None]
-
-
-@dataclass(eq=False)
-class ManifestNode:  # pylint: disable=too-many-instance-attributes
-    """A manifest that is to be in a target repository, after everything that it refers to.
-
-    One that ``gathers`` is there already, or below itself: its tags are written after everything that refers to it.
-    ``listed`` is then what of that a list of referrers may have to name. One that is ``held`` counts itself among what
-    it waits for, until all that it waits for is known.
-    """
-
-    source: Source
-    target: Repository
-    digest: str
-    tally: Tally
-    depth: int
-    tags: tuple[str, ...] = ()
-    checks_target: bool = True  # whether it may be there already
-    manifest: Manifest | None = None  # once it is known, until it is put
-    gathers: bool = False
-    held: bool = False
-    name: str = ""  # what the graph knows it by, where that is neither its digest nor a root's name
-    listed: list[Manifest] = field(default_factory=list)
-    is_there: bool | None = None  # whether the target has it, as far as it was asked
-    look: Look | None = None  # what its tags were last seen to name at the target
-    waiting_for: int = 0
-    unsent: int = 0  # of those waited for
-    sent: bool = False
-    done: bool = False
-    parents: list[ManifestNode] = field(default_factory=list)
-    roots: list[Tally] = field(default_factory=list)
-
-    @property
-    def named(self) -> str:
-        """What the user calls it: the root's tag, or the digest below."""
-        return self.digest if self.depth else self.tally.root.identifier
-
-    @property
-    def failed(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return all(tally.failure for above in _ancestors(self) for tally in above.roots)
-
-
-Node = Union[ManifestNode, BlobNode]
 _Key = tuple[str, str, str]
 
 
@@ -309,7 +163,7 @@ class Graph:
         Return the images that fail by it, and the blobs that must now find their own way.
         """
         failed = []
-        for above in _ancestors(node):
+        for above in ancestors(node):
             self._forget(above)
             for tally in above.roots:
                 if not tally.failure:
@@ -371,17 +225,3 @@ def _root_name(digest: str, tags: tuple[str, ...]) -> str:
 
 def _key(target: Repository, name: str) -> _Key:
     return target.registry.host, target.name, name
-
-
-def _ancestors(node: Node) -> Iterator[ManifestNode]:
-    """The manifests that wait for the node, and itself if it is one."""
-    seen: set[int] = set()
-    todo: list[Node] = [node]
-    while todo:
-        each = todo.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, ManifestNode):
-            yield each
-        todo += each.parents

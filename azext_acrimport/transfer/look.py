@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.registry.transport import Exchange
-from azext_acrimport.transfer.graph import Look, ManifestNode
+from azext_acrimport.transfer.nodes import Look, ManifestNode
 
 _FRESH_SECONDS = 2.0  # what was seen longer ago is asked for again
 

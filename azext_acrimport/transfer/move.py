@@ -15,8 +15,8 @@ from azext_acrimport.registry.upload import UploadSession
 from azext_acrimport.transfer.blob import BlobCopy
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.events import BlobAdvanced, BlobStarted, Observer
-from azext_acrimport.transfer.graph import BlobNode
 from azext_acrimport.transfer.mounts import Mounts
+from azext_acrimport.transfer.nodes import BlobNode
 from azext_acrimport.transfer.result import BlobOutcome
 from azext_acrimport.transfer.survey import Survey
 from azext_acrimport.transfer.tuning import Tuning

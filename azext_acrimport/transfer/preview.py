@@ -21,8 +21,8 @@ from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.copier import CopySettings, Job
 from azext_acrimport.transfer.errors import CopyCancelled, ReferrerTagExists, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import ignore
-from azext_acrimport.transfer.graph import BlobNode, Root, Tally, Target
 from azext_acrimport.transfer.move import BlobMover
+from azext_acrimport.transfer.nodes import BlobNode, Root, Tally, Target
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
 
 

@@ -16,7 +16,8 @@ from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer import graph as module
-from azext_acrimport.transfer.graph import BlobNode, Graph, ManifestNode, Root, Tally, Target
+from azext_acrimport.transfer.graph import Graph
+from azext_acrimport.transfer.nodes import BlobNode, ManifestNode, Root, Tally, Target
 from azext_acrimport.transfer.result import BlobOutcome, Count
 from emulator import content
 
