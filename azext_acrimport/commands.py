@@ -14,10 +14,6 @@ from azext_acrimport._format import check_table, import_table
 
 def load_command_table(self: Any, _: Any) -> None:
     """Register the commands."""
-    from azure.cli.core.commands import CliCommandType
-
     with self.command_group("acrx", is_preview=True) as group:
         group.custom_command("import", "import_image", table_transformer=import_table)
-    check = CliCommandType(operations_tmpl="azext_acrimport.check.command#{}")
-    with self.command_group("acrx", custom_command_type=check, is_preview=True) as group:
         group.custom_command("check", "check_registries", table_transformer=check_table)

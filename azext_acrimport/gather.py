@@ -63,7 +63,7 @@ def _request(entry: ListEntry, suffix: str | None, config: Any) -> Request:
         images=tuple(given.get("image", ())),
         repositories=tuple(given.get("repository", ())),
         force=given.get("force", False),
-        login=_login(given),
+        login=login_of(given),
         via=via_of(given.get("via"), config),
         tags=entry.tag_filter,
         with_aliases=given.get("with-aliases", False),
@@ -116,7 +116,11 @@ def _check_layout(request: Request) -> None:
         raise InvalidRequest(f"--source: {ex}") from ex
 
 
-def _login(given: Arguments) -> Login:
+def login_of(given: Arguments) -> Login:
+    """What the source is to be shown.
+
+    :raises InvalidRequest: the identity is none of those there are.
+    """
     identity = given.get("source-identity")
     return Login(given.get("username"), given.get("password"), SourceIdentity.parse(identity) if identity else None)
 

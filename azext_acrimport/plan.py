@@ -285,7 +285,7 @@ RULES: tuple[Rule, ...] = (
     Rule("the target is restricted and not trusting", Route.LOCAL, _target_closed),
     Rule("the source is an ACR that is restricted and not trusting", Route.LOCAL, _source_closed),
     Rule(
-        "the source is a restricted ACR, given by login server with credentials: only a resource ID lets the service by",
+        "the source is a restricted ACR, given by login server with credentials: only a resource ID gets past that",
         Route.LOCAL,
         _source_by_login_server,
     ),

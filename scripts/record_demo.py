@@ -29,6 +29,8 @@ _LONGEST_WAIT_SECONDS = 2.0
 _LAST_LOOK_SECONDS = 8.0
 _LINE, _LEFT, _TOP, _WIDTH = 18, 16, 44, 860
 _ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
+_PARTS = re.compile(r"(\r*\n|\r|\x1b\[[0-9;?]*[A-Za-z])")
+_UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-9;?]*)?|\r+)?\Z")  # more of it may come with the next part
 _STYLES = {"1": "bold", "31": "red", "91": "red", "33": "yellow", "93": "yellow", "32": "green", "36": "cyan"}
 _STYLE = """\
 .frame { fill: #161b22; stroke: #484f58 }
@@ -98,9 +100,11 @@ def record(arguments: list[str]) -> Iterator[tuple[float, str]]:
 def lines_of(output: Output) -> list[Line]:
     """The lines that were on the screen in the end; what was redrawn in place is there as it was last."""
     lines: list[Line] = []
-    style, pieces = "", list[Piece]()
+    style, held, pieces = "", "", list[Piece]()
     for seconds, text in output:
-        for part in re.split(r"(\r*\n|\r|\x1b\[[0-9;?]*[A-Za-z])", text):
+        whole = held + text
+        held = _UNFINISHED.findall(whole)[0]
+        for part in _PARTS.split(whole.removesuffix(held)):
             code = _ESCAPE.fullmatch(part)
             if code:
                 style = _style_after(style, code[1]) if code[2] == "m" else style

@@ -19,11 +19,10 @@ from azext_acrimport.arm import Directory, open_directory
 from azext_acrimport.check.findings import Finding, Report, Verdict, conclude
 from azext_acrimport.check.probe import PLACEHOLDER
 from azext_acrimport.check.survey import Source, look_around
-from azext_acrimport.custom import acr_suffix
+from azext_acrimport.command import acr_suffix
 from azext_acrimport.explain import Surroundings
-from azext_acrimport.identity.form import SourceIdentity
+from azext_acrimport.gather import Arguments, login_of
 from azext_acrimport.oci.reference import Reference
-from azext_acrimport.orders import Login
 from azext_acrimport.plan import NetworkFacts, RouteRefused, Via, choose_route
 from azext_acrimport.redaction import hidden_in_logs
 from azext_acrimport.request import TargetName, check_source
@@ -33,41 +32,30 @@ from azext_acrimport.transfer.errors import Side
 _ANYWHERE = NetworkFacts("any open registry", is_acr=False, in_arm=False)
 
 
-def check_registries(
-    cmd: Any,
-    *,
-    registry_name: str,
-    source_image: str | None = None,
-    source_registry: str | None = None,
-    source_registry_username: str | None = None,
-    source_registry_password: str | None = None,
-    source_identity: str | None = None,
-    resource_group_name: str | None = None,
-) -> dict[str, Any]:
+def check(cli_ctx: Any, arguments: Arguments) -> dict[str, Any]:
     """See whether an import would get through, by which route, and what stands in the way."""
-    around = [Surroundings(acr_suffix=acr_suffix(cmd.cli_ctx))]
+    around = [Surroundings(acr_suffix=acr_suffix(cli_ctx))]
     with (
-        suited_console(cmd.cli_ctx),
-        hidden_in_logs(source_registry_password) as hide,
+        suited_console(cli_ctx),
+        hidden_in_logs(arguments["password"]) as hide,
         cli_errors(lambda: around[0]),
     ):
-        identity = SourceIdentity.parse(source_identity) if source_identity else None
-        login = Login(source_registry_username, source_registry_password, identity)
-        via, via_origin = via_of(None, cmd.cli_ctx.config)
-        name = TargetName.parse(registry_name, around[0].acr_suffix)
-        given, has_image = _named(source_image, source_registry, has_credentials=bool(login))
-        directory = open_directory(cmd.cli_ctx)
-        target = find_target(directory, name, resource_group_name)
+        login = login_of(arguments)
+        via, via_origin = via_of(None, cli_ctx.config)
+        name = TargetName.parse(arguments["name"], around[0].acr_suffix)
+        given, has_image = _named(arguments["source"], arguments["registry"], has_credentials=bool(login))
+        directory = open_directory(cli_ctx)
+        target = find_target(directory, name, arguments["resource-group"])
         source = None
         if given:
             endpoint, image = find_source(directory, given, around[0].acr_suffix)
             reference = Reference.within(endpoint.host, image)
             source = Source(endpoint, reference, has_image, login)
         around[0] = _surroundings(around[0], directory, target, source)
-        findings = look_around(cmd.cli_ctx, target, source, around[0], hide=hide)
+        findings = look_around(cli_ctx, target, source, around[0], hide=hide)
         report = _report(target, source, findings, via=via, via_origin=via_origin)
     if report.verdict.route is None:
-        exit_after_output(cmd.cli_ctx, 1)
+        exit_after_output(cli_ctx, 1)
     return report.as_dict()
 
 

@@ -18,11 +18,11 @@ from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.plan import Route
+from azext_acrimport.registry.causes import failure
 from azext_acrimport.registry.errors import ConnectionFailed, NoToken, Reason, RegistryError
 from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.response import HttpViolation
-from azext_acrimport.registry.transport import failure
 from azext_acrimport.transfer.errors import CopyError, Side, blamed_on
 from azext_acrimport.transfer.graph import MAX_DEPTH
 

@@ -64,7 +64,7 @@ class LayoutRepository:
         found = {each: distinct(matching(images, each)) for each in identifiers}
         return {each: some[0].descriptor.digest for each, some in found.items() if len(some) == 1}
 
-    def manifests(self, identifiers: Sequence[str]) -> dict[str, Manifest]:
+    def manifests(self, identifiers: Sequence[str]) -> dict[str, Manifest]:  # pylint: disable=unused-argument
         """None of them: to read one after the other from a file takes no longer."""
         return {}
 

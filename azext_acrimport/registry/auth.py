@@ -67,6 +67,7 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         self._lock = threading.Lock()
         self._renewing: dict[Scope, threading.Lock] = {}
         self._tokens: dict[Scope, Token] = {}
+        self._shortest_token = 0
         self._challenge: Challenge | None = None
         self._realm: tuple[Origin, str] | None = None
         self._failures: dict[Scope, tuple[RegistryFailure, float]] = {}
@@ -92,19 +93,21 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
     def redacted(self, text: str) -> str:
         """The text without the secrets that a registry or a proxy may say back."""
         text = _AUTHORIZATION.sub(r"\1 ***", text)
-        for secret in self._secrets():
+        for secret in self._secrets(len(text)):
             if len(secret) >= _LEAST_SECRET:
                 text = text.replace(secret, "***")
         return text
 
-    def _secrets(self) -> Iterator[str]:
+    def _secrets(self, length: int) -> Iterator[str]:
+        """What may stand in a text of this length. Of tokens there may be thousands, which few texts can hold."""
         credentials = self._credentials
         if isinstance(credentials, Password):
             yield credentials.password
             yield _basic(credentials).partition(" ")[2]
         elif isinstance(credentials, (IdentityToken, BearerToken)):
             yield credentials.token
-        yield from (token.header.partition(" ")[2] for token in list(self._tokens.values()))
+        if length >= self._shortest_token:
+            yield from (_secret_of(token) for token in list(self._tokens.values()))
         yield self._refresh_token or ""
 
     def answer(self, origin: Origin, challenge: str, scope: Scope, refused: str | None) -> str | None:
@@ -145,7 +148,10 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
                 self._failures[scope] = (ex, self._clock.now() + _FAILURE_LASTS_SECONDS)
                 raise
             if token:
-                self._tokens[scope] = token
+                size = len(_secret_of(token))
+                with self._lock:
+                    self._shortest_token = min(self._shortest_token or size, size)
+                    self._tokens[scope] = token
             return token.header if token else None
 
     def _obtain(self, scope: Scope) -> Token | None:
@@ -262,6 +268,10 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         if isinstance(self._credentials, EntraIdentity) and found != origin:
             raise ProtocolError(self._host, f"the registry wants the identity's token sent to {found.authority}")
         return found, path
+
+
+def _secret_of(token: Token) -> str:
+    return token.header.partition(" ")[2]
 
 
 def _basic(credentials: Password) -> str:

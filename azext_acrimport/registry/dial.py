@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from azext_acrimport.registry.address import Origin
+from azext_acrimport.registry.causes import detail_of, failure
 from azext_acrimport.registry.connection import Connection
 from azext_acrimport.registry.credentials import basic_authorization
-from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure, TooLarge
-from azext_acrimport.registry.response import HttpViolation, TooLong
+from azext_acrimport.registry.errors import ConnectionFailed, Reason
+from azext_acrimport.registry.response import HttpViolation
 from azext_acrimport.registry.sockets import is_ready, set_timeout, shut
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Dialer:
         try:
             sock = self._open((parts.hostname, parts.port or 80), undo)
         except OSError as ex:
-            raise ConnectionFailed(host, peer, Reason.PROXY, _detail(ex)) from ex
+            raise ConnectionFailed(host, peer, Reason.PROXY, detail_of(ex)) from ex
         try:
             _tunnel(sock, origin, _proxy_authorization(parts.username, parts.password), timeout)
         except (OSError, HttpViolation) as ex:
@@ -195,51 +196,6 @@ class Dialer:
             if self._context is None:
                 self._context = _tls_context(self._settings)
             return self._context
-
-
-def failure(host: str, origin: Origin, ex: Exception) -> RegistryFailure:
-    """Our error for what a socket or the HTTP parser raised."""
-    if isinstance(ex, RegistryFailure):
-        return ex
-    if isinstance(ex, TooLong):
-        return TooLarge(host, f"{origin.authority} sent {ex}")
-    if isinstance(ex, HttpViolation):
-        return ProtocolError(host, f"{origin.authority} sent {ex}")
-    reason, detail = next((reason, words) for kinds, reason, words in _meanings() if isinstance(ex, kinds))
-    said = getattr(ex, "verify_message", "") or getattr(ex, "reason", "") or _detail(ex)
-    return ConnectionFailed(host, origin.authority, reason, detail.format(said))
-
-
-def is_certificate_refused(ex: Exception) -> bool:
-    """Whether the peer speaks TLS, but we do not trust its certificate."""
-    import ssl
-
-    return isinstance(ex.__cause__, ssl.SSLCertVerificationError)
-
-
-def _meanings() -> tuple[tuple[tuple[type[Exception], ...], Reason, str], ...]:
-    """What exceptions mean, the narrow kinds before the wide ones."""
-    import ssl
-
-    return (
-        ((socket.gaierror,), Reason.DNS, "the name cannot be resolved ({})"),
-        ((ConnectionRefusedError,), Reason.REFUSED, "the connection was refused"),
-        # The last three are what Python makes of a time limit that the kernel keeps.
-        (
-            (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError),
-            Reason.TIMEOUT,
-            "no answer in time",
-        ),
-        ((ssl.SSLCertVerificationError,), Reason.TLS, "its certificate is not trusted ({})"),
-        ((ssl.SSLEOFError, ssl.SSLZeroReturnError), Reason.BROKEN, "the connection broke ({})"),
-        ((ssl.SSLError,), Reason.TLS, "TLS failed ({})"),
-        ((OSError,), Reason.BROKEN, "the connection broke ({})"),
-        ((Exception,), Reason.TLS, "{}"),
-    )
-
-
-def _detail(ex: Exception) -> str:
-    return getattr(ex, "strerror", "") or str(ex) or type(ex).__name__
 
 
 def _tls_context(settings: TransportSettings) -> ssl.SSLContext:

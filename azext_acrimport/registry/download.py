@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.registry.causes import failure
 from azext_acrimport.registry.errors import ConnectionFailed, ContentMismatch, Reason, RegistryError, RegistryFailure
 from azext_acrimport.registry.response import HttpViolation, Response, Truncated
 from azext_acrimport.registry.retry import PROGRESS_BYTES
 from azext_acrimport.registry.stripes import Stripes
-from azext_acrimport.registry.transport import Exchange, failure
+from azext_acrimport.registry.transport import Exchange
 
 if TYPE_CHECKING:
     from azext_acrimport.registry.blobs import Blobs

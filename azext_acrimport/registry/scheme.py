@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from azext_acrimport.registry.address import Origin, origin_of
-from azext_acrimport.registry.dial import is_certificate_refused
+from azext_acrimport.registry.causes import is_certificate_refused
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure
 
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 from azext_acrimport.oci.reference import DOCKER_HUB
 from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.auth import Authenticator, Scope
+from azext_acrimport.registry.causes import failure
 from azext_acrimport.registry.credentials import Credentials
 from azext_acrimport.registry.errors import (
     Cancelled,
@@ -32,7 +33,7 @@ from azext_acrimport.registry.response import HttpViolation, Response
 from azext_acrimport.registry.retry import Clock, RetryPolicy, retry_after
 from azext_acrimport.registry.said import read_error
 from azext_acrimport.registry.scheme import Scheme
-from azext_acrimport.registry.transport import Exchange, Transport, failure
+from azext_acrimport.registry.transport import Exchange, Transport
 
 _API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

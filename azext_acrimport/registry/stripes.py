@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
+from azext_acrimport.registry.causes import failure
 from azext_acrimport.registry.errors import ContentMismatch, RegistryFailure
 from azext_acrimport.registry.response import HttpViolation, Response, Truncated
 from azext_acrimport.registry.retry import PROGRESS_BYTES
-from azext_acrimport.registry.transport import Exchange, failure
+from azext_acrimport.registry.transport import Exchange
 
 if TYPE_CHECKING:
     from azext_acrimport.registry.blobs import Blobs

@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from azext_acrimport.registry.address import Origin
+from azext_acrimport.registry.causes import failure
 from azext_acrimport.registry.connection import Connection
-from azext_acrimport.registry.dial import Dialer, TransportSettings, failure
+from azext_acrimport.registry.dial import Dialer, TransportSettings
 from azext_acrimport.registry.errors import ConnectionFailed, Reason
 from azext_acrimport.registry.response import HttpViolation, Response
 
-__all__ = ["Exchange", "Transport", "TransportSettings", "failure"]
+__all__ = ["Exchange", "Transport", "TransportSettings"]
 
 
 class Transport:  # pylint: disable=too-many-instance-attributes

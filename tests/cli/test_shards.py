@@ -115,3 +115,14 @@ def test_without_its_variables_auto_is_an_error_before_anything_moves(
 
     assert "give --shard I/N" in done.stderr
     assert target.store.names() == []
+
+
+def test_a_part_with_nothing_in_it_is_done_at_once(world: World, az: SignedInAz, origin: AzureRegistry) -> None:
+    target = world.registry()
+    other = 1 + holder("team/app0") % COUNT
+    listed = f"- {origin.login_server}/team/app0:v1"
+
+    done = az("acrx", "import", "--from-file", listed, "--name", target.name, "--shard", f"{other}/{COUNT}")
+
+    assert done.json == []
+    assert target.store.names() == []

@@ -62,6 +62,8 @@ def test_help_loads_no_more_than_that_of_az_acr_import(az: SignedInAz) -> None:
 
     assert "azext_acrimport._params" in ourselves
     assert more_than(ourselves, imported(az, "acr", "import", "--help")) == set()
+    layers = tuple(f"azext_acrimport.{layer}" for layer in ("registry", "transfer", "arm", "run", "connections"))
+    assert {name for name in ourselves if name.startswith(layers)} == set()
 
 
 @pytest.mark.parametrize("rest", ["--so", "--via ", "--source "])

@@ -395,6 +395,17 @@ class TestEntra:
         assert "tenant" not in realm.asked[0].form
 
 
+@pytest.mark.parametrize("order", [("a-token-of-some-length", "short"), ("short", "a-token-of-some-length")])
+def test_what_a_registry_says_back_is_without_any_token(order: tuple[str, str]) -> None:
+    auth = authenticator(Password("u", "p"), Realm(*({"token": each} for each in order)))
+    for scope in (PULL, PUSH):
+        auth.answer(ORIGIN, HUB, scope, None)
+
+    assert auth.redacted("not with a-token-of-some-length") == "not with ***"
+    assert auth.redacted("short") == "***"
+    assert auth.redacted("no") == "no"
+
+
 @given(
     st.text(max_size=40) | st.sampled_from([ACR, HUB, "Basic realm=x"]),
     st.sampled_from([None, Password("u", "p"), IdentityToken("i"), BearerToken("b")]),

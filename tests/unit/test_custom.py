@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import connections, custom, planning, reporting, run, service
+from azext_acrimport import command, connections, custom, planning, reporting, run, service
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.connections import Connections
 from azext_acrimport.credentials import signed_in_identity
@@ -95,7 +95,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    monkeypatch.setattr(custom, "open_directory", found.directory)
+    monkeypatch.setattr(command, "open_directory", found.directory)
     monkeypatch.setattr(service, "import_image", found.by_service)
     monkeypatch.setattr(run, "root_of", found.root)
     monkeypatch.setattr(run, "copy_from_here", found.copy)
@@ -287,7 +287,7 @@ def test_a_malformed_argument_stops_the_command_before_azure_is_asked(
     def asked(cli_ctx: Any) -> Directory:
         raise AssertionError("Azure was asked")
 
-    monkeypatch.setattr(custom, "open_directory", asked)
+    monkeypatch.setattr(command, "open_directory", asked)
 
     with pytest.raises(azclierror.InvalidArgumentValueError, match=message):
         world(source, **options)
@@ -306,7 +306,7 @@ class Leave:
 @pytest.fixture
 def leave(monkeypatch: pytest.MonkeyPatch) -> Leave:
     found = Leave()
-    monkeypatch.setattr(custom, "exit_after_output", found)
+    monkeypatch.setattr(command, "exit_after_output", found)
     return found
 
 
@@ -384,7 +384,7 @@ def test_an_identity_that_gets_no_token_is_asked_once_and_fails_its_own_entries(
 
 def test_a_dry_run_tells_and_does_nothing(world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        custom, "forecast", lambda prepared, *_: [SimpleNamespace(as_dict=lambda: "seen")] * len(prepared)
+        command, "forecast", lambda prepared, *_: [SimpleNamespace(as_dict=lambda: "seen")] * len(prepared)
     )
 
     assert world(APP, dry_run=True, return_at_once=True) == "seen"
@@ -412,7 +412,7 @@ def test_passwords_of_a_list_are_in_no_log_while_it_runs(
 def test_the_suffix_is_the_clouds(value: str | None, expected: str | None) -> None:
     suffixes = SimpleNamespace(acr_login_server_endpoint=value)
 
-    assert custom.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=suffixes))) == expected
+    assert command.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=suffixes))) == expected
 
 
 def test_a_cloud_may_have_no_suffix() -> None:
@@ -423,7 +423,7 @@ def test_a_cloud_may_have_no_suffix() -> None:
         def acr_login_server_endpoint(self) -> str:
             raise CloudSuffixNotSetException("not set")
 
-    assert custom.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=Suffixes()))) is None
+    assert command.acr_suffix(SimpleNamespace(cloud=SimpleNamespace(suffixes=Suffixes()))) is None
 
 
 def endpoint(world: World, host: str, *, azure: AzureRegistry | None = None, is_acr: bool = False) -> Endpoint:
@@ -478,4 +478,4 @@ def test_progress_is_shown_unless_it_is_turned_off(quiet: bool, disabled: bool, 
             assert (section, option) == ("core", "disable_progress_bar")
             return disabled
 
-    assert custom.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected
+    assert command.shows_progress(SimpleNamespace(config=Configured(), only_show_errors=quiet)) is expected

@@ -19,7 +19,7 @@ from azext_acrimport.explain import Shown
 from azext_acrimport.outcome import Outcome, Status
 from azext_acrimport.plan import RULES, Case, NetworkFacts, NetworkSettings, Obstacle, Route, Via
 from azext_acrimport.refusals import Kind, classify
-from azext_acrimport.registry import dial
+from azext_acrimport.registry import causes
 from scripts import draw_route
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +146,7 @@ def test_an_error_that_is_explained_is_one_that_the_command_has(texts: list[str]
 def test_every_way_in_which_a_connection_fails_is_explained() -> None:
     explained = " ".join(row[0] for row in rows(section(TROUBLESHOOTING, "Connections")))
 
-    for _, _, words in dial._meanings():
+    for _, _, words in causes._meanings():
         assert words.partition(" (")[0].replace("{}", "") in explained
 
 
@@ -184,6 +184,31 @@ def test_the_result_in_the_readme_has_the_keys_and_values_of_a_result() -> None:
     assert statuses == {each.value for each in Status}
 
 
+# Options
+
+
+def options() -> list[list[str]]:
+    """The options of each argument that is the command's own, the short ones too."""
+    found = []
+    for node in ast.walk(ast.parse((ROOT / "azext_acrimport" / "_params.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "argument":
+            given = {each.arg: each.value for each in node.keywords}
+            name = ast.literal_eval(node.args[0])
+            if name != "resource_group_name":
+                listed = given.get("options_list")
+                found.append(ast.literal_eval(listed) if listed else [f"--{name.replace('_', '-')}"])
+    return found
+
+
+@pytest.mark.parametrize("names", options(), ids=lambda names: names[0])
+def test_every_option_is_in_the_readme_and_in_a_test_with_the_real_az(names: list[str]) -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "cli").glob("*.py"))
+    readme = README.read_text(encoding="utf-8")
+
+    for text in (tests, readme):
+        assert any(re.search(rf"(?<![\w-]){name}(?![\w-])", text) for name in names)
+
+
 # Names
 
 
@@ -195,6 +220,22 @@ def test_the_tests_that_are_named_exist() -> None:
             files = list(ROOT.glob(pattern))
             assert files, f"{page.name}: {pattern}"
             assert not test or any(f"def {test}(" in file.read_text(encoding="utf-8") for file in files), test
+
+
+def modules(page: Path) -> Iterator[Path]:
+    """The modules in the first column of a page's tables; one without a folder is in that of the one before."""
+    for row in rows(page.read_text(encoding="utf-8")):
+        folder = Path()
+        for name in re.findall(r"`([\w/]+\.py)`", row[0]):
+            folder = Path(name).parent if "/" in name else folder
+            yield ROOT / "azext_acrimport" / folder / Path(name).name
+
+
+def test_the_modules_that_are_named_exist() -> None:
+    named = [*modules(ROOT / "docs" / "copier.md"), *modules(ROOT / "CONTRIBUTING.md")]
+
+    assert len(named) > 50
+    assert [path for path in named if not path.exists()] == []
 
 
 def anchors(page: Path) -> set[str]:

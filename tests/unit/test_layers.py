@@ -85,7 +85,8 @@ AZURE_SIDE = {
     "_exit.py": set(),
     "check": {
         *("oci", "registry", "transfer", "plan", "request", "explain", "redaction", "credentials", "arm", "resolve"),
-        *("connections", "orders", "identity", "custom", "check", "_console", "_errors", "_exit", "_validators"),
+        *("connections", "orders", "identity", "gather", "command", "check"),
+        *("_console", "_errors", "_exit", "_validators"),
     },
 }
 

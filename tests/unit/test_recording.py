@@ -19,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_styles_go_on_until_they_end() -> None:
-    (first, second) = lines_of([(1.0, "\x1b[1mA story\x1b"[:-1]), (2.0, "\x1b[0m\r\nplain \x1b[33mwarned\r\n")])
+    (first, second) = lines_of([(1.0, "\x1b[1mA story"), (2.0, "\x1b[0m\r\nplain \x1b[33mwarned\r\n")])
 
     assert first == Line(2.0, (Piece("A story", "bold"),))
     assert second == Line(2.0, (Piece("plain "), Piece("warned", "yellow")))
@@ -27,6 +27,19 @@ def test_styles_go_on_until_they_end() -> None:
 
 def test_what_is_redrawn_in_place_is_there_as_it_was_last() -> None:
     assert [line.text for line in lines_of([(1.0, "10 %\r20 %\rdone\n"), (2.0, "next\r\n")])] == ["done", "next"]
+
+
+@pytest.mark.parametrize("cut", range(1, 14))
+def test_it_does_not_matter_in_which_parts_it_comes(cut: int) -> None:
+    text = "a\x1b[31mred\r\nend\n"
+
+    (red, end) = lines_of([(1.0, text[:cut]), (1.0, text[cut:])])
+
+    assert [(letter, piece.style) for piece in red.pieces for letter in piece.text] == [
+        ("a", ""),
+        *((letter, "red") for letter in "red"),
+    ]
+    assert end.text == "end"
 
 
 def test_a_long_line_goes_on_below_in_its_style() -> None:
