@@ -138,7 +138,8 @@ class Client(Sender):
         if not paths:
             return found
         pipeline = begun or self.begin_all(method, paths, scope=scope, headers=headers or {})
-        for response in pipeline.answers() if pipeline else ():
+        for response, path in zip(pipeline.answers() if pipeline else (), paths, strict=False):
+            logger.debug("%s %s%s: %s", method, self.origin, path.partition("?")[0], response.status)
             try:
                 content = self._read(response, limit)
             except RegistryFailure:
