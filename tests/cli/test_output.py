@@ -172,7 +172,8 @@ def test_debug_shows_each_request_with_its_status(world: World, az: SignedInAz, 
     asked = {
         (entry.method, entry.host, entry.path) for entry in world.azure.server.log if entry.path.startswith("/v2/")
     }
-    shown = set(re.findall(r"registry\.(?:client|sender): ([A-Z]+) https://([^/]+)(/v2/\S*): \d{3}$", done.stderr, re.M))
+    line = r"registry\.(?:client|sender): ([A-Z]+) https://([^/]+)(/v2/\S*): \d{3}$"
+    shown = set(re.findall(line, done.stderr, re.M))
     assert shown == {(method, host, path.partition("?")[0]) for method, host, path in asked if method != "CONNECT"}
 
 
