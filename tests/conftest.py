@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,9 @@ _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the user's settings before anything is imported that could read them."""
+    # What a shell starts in the background ignores Ctrl-C, and so would what the tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.upper() in _PERSONAL or name.upper().startswith(("AZURE_", "ARM_")):
             del os.environ[name]
