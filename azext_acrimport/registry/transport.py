@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -33,6 +33,7 @@ class Transport:  # pylint: disable=too-many-instance-attributes
         self._idle: dict[Origin, list[Connection]] = {}
         self._busy: set[Connection] = set()
         self._ahead: dict[Origin, list[socket.socket]] = {}
+        self._made: Counter[Origin] = Counter()  # connections that there are, in whatever state, or that are being made
         self._dialer = Dialer(self.settings)
         self.aborted = False
         self._round_trips: dict[Origin, float] = {}
@@ -48,6 +49,8 @@ class Transport:  # pylint: disable=too-many-instance-attributes
         with self._lock:
             idle, self._idle = self._idle, {}
             ahead, self._ahead = self._ahead, {}
+            for origin, closed in (*idle.items(), *ahead.items()):
+                self._made[origin] -= len(closed)
         for socks in ahead.values():
             for sock in socks:
                 sock.close()
@@ -100,12 +103,13 @@ class Transport:  # pylint: disable=too-many-instance-attributes
         :raises ConnectionFailed: that one cannot be made.
         """
         if not self._dialer.round_trip_seconds(origin):
-            self.give_back(origin, self._connect(host, origin), True)
+            self.give_back(origin, self._connect_anew(host, origin), True)
         with self._lock:
-            missing = count - len(self._idle.get(origin, ())) - len(self._ahead.get(origin, ()))
+            missing = count - self._made[origin]
         socks = [sock for sock in (self._dialer.begin(origin) for _ in range(missing)) if sock]
         with self._lock:
             self._ahead.setdefault(origin, []).extend(socks)
+            self._made[origin] += len(socks)
 
     def note_round_trip(self, origin: Origin, seconds: float) -> None:
         """A request was answered after so long."""
@@ -120,7 +124,7 @@ class Transport:  # pylint: disable=too-many-instance-attributes
             if not connection.answered():
                 return Exchange(self, host, origin, connection)
             self.give_back(origin, connection, False)  # the peer has closed it meanwhile
-        return Exchange(self, host, origin, self._connect(host, origin))
+        return Exchange(self, host, origin, self._connect_anew(host, origin))
 
     def _take(self, origin: Origin) -> Connection | None:
         with self._lock:
@@ -142,9 +146,21 @@ class Transport:  # pylint: disable=too-many-instance-attributes
         try:
             connection = self._connect(host, origin, begun)
         except ConnectionFailed:
+            with self._lock:
+                self._made[origin] -= 1
             return None
         connection.reused = True  # it may have been closed meanwhile for having waited too long
         return connection
+
+    def _connect_anew(self, host: str, origin: Origin) -> Connection:
+        with self._lock:
+            self._made[origin] += 1
+        try:
+            return self._connect(host, origin)
+        except BaseException:
+            with self._lock:
+                self._made[origin] -= 1
+            raise
 
     def _connect(self, host: str, origin: Origin, begun: socket.socket | None = None) -> Connection:
         sock = self._dialer.connect(host, origin, begun)
@@ -163,6 +179,7 @@ class Transport:  # pylint: disable=too-many-instance-attributes
             if keep and not self.aborted:
                 self._idle.setdefault(origin, []).append(connection)
                 return
+            self._made[origin] -= 1
         connection.close()
 
 

@@ -110,6 +110,21 @@ class TestKeptAlive:
         assert server.log.connections() == 2
         through.close()
 
+    def test_connections_ahead_are_fewer_by_those_in_use(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener, transport() as through:
+            origin = origin_of(f"127.0.0.1:{listener.getsockname()[1]}", "http")
+            exchange = through.open("r.io", origin)
+            through.connect_ahead("r.io", origin, 3)
+            listener.setblocking(False)
+            accepted = []
+            with pytest.raises(BlockingIOError):
+                while True:
+                    accepted.append(listener.accept()[0])
+            exchange.close()
+            for each in accepted:
+                each.close()
+            assert len(accepted) == 3
+
     def test_abort_wakes_who_waits(self, server: Server, plain: Origin) -> None:
         server.faults.add(Fault(Stall()))
         through = transport()
