@@ -44,7 +44,7 @@ class AcrimportTest(unittest.TestCase):
         with self.assertLogs("cli", "ERROR") as said:
             code, _ = invoke("acrx", "import", "--source", "docker.io/library/hello-world:latest")
 
-        self.assertEqual(code, 2)
+        self.assertEqual(code, 1)
         self.assertIn("--name", said.output[0])
 
     def test_bad_values_are_refused_before_anything_is_asked_of_azure(self) -> None:
