@@ -116,14 +116,11 @@ class TestKeptAlive:
             exchange = through.open("r.io", origin)
             through.connect_ahead("r.io", origin, 3)
             listener.setblocking(False)
-            accepted = []
+            for _ in range(3):
+                listener.accept()[0].close()
             with pytest.raises(BlockingIOError):
-                while True:
-                    accepted.append(listener.accept()[0])
+                listener.accept()
             exchange.close()
-            for each in accepted:
-                each.close()
-            assert len(accepted) == 3
 
     def test_abort_wakes_who_waits(self, server: Server, plain: Origin) -> None:
         server.faults.add(Fault(Stall()))
