@@ -21,6 +21,8 @@ RECEIVE_BYTES = 16 << 10  # holds a head and a small manifest in one go
 _MAX_TRAILERS = 100
 _WORTH_DRAINING_BYTES = 64 << 10
 _NO_BODY = frozenset({204, 304})
+_NAMES: dict[str, str] = {}  # of headers, as they came, in lower case
+_MOST_NAMES = 200
 
 
 class HttpViolation(Exception):
@@ -192,16 +194,26 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str], bytes]:
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon or not name or name[0] in " \t" or name[-1] in " \t":
-            raise HttpViolation("a malformed response header")
-        name = name.lower()
+        known = _NAMES.get(name)
+        if known is None or not colon:
+            known = _header_name(name, colon)
         value = value.strip()
-        if name in headers:
-            if name == "content-length" and headers[name] != value:
+        if known in headers:
+            if known == "content-length" and headers[known] != value:
                 raise HttpViolation("two lengths for one body")
-            value = value if name == "content-length" else f"{headers[name]}, {value}"
-        headers[name] = value
+            value = value if known == "content-length" else f"{headers[known]}, {value}"
+        headers[known] = value
     return int(status), headers, version.encode("latin-1")
+
+
+def _header_name(name: str, colon: str) -> str:
+    """A header's name in lower case; remembered, for registries send the same ones again and again."""
+    if not colon or not name or name[0] in " \t" or name[-1] in " \t":
+        raise HttpViolation("a malformed response header")
+    lower = name.lower()
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[name] = lower
+    return lower
 
 
 def _is_number(text: str) -> bool:
