@@ -111,9 +111,9 @@ class CopyTally:
                 self._waiting = (f"waiting for {event.host}: {event.cause}", self._clock() + event.seconds)
 
     def _advance(self, event: BlobAdvanced) -> None:
-        self._running.setdefault(event.digest, _Blob(0)).arrived += event.count
-        self._pace.add(event.count)
-        self._done.size += event.count
+        self._running.setdefault(event.digest, _Blob(0)).arrived += event.size
+        self._pace.add(event.size)
+        self._done.size += event.size
 
     def _finish(self, event: BlobFinished) -> None:
         arrived = self._running.pop(event.digest, _Blob(0)).arrived

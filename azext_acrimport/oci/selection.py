@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.digest import printable
@@ -29,8 +28,7 @@ _BELONGS_TO = "vnd.docker.reference.digest"
 _MOST_SHOWN = 30
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry of an index: its ``fields`` there, and the platform that it is for (None: for none)."""
 
     fields: dict[str, Any]

@@ -10,15 +10,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Scheme, host and port: what a connection is made to, and what a credential belongs to."""
 
     scheme: str

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from azext_acrimport.registry.address import Origin, origin_of
 from azext_acrimport.registry.causes import is_certificate_refused
 from azext_acrimport.registry.errors import ConnectionFailed, ProtocolError, Reason, RegistryFailure
@@ -43,13 +41,13 @@ class Scheme:
         no_http = isinstance(ex, ProtocolError) or (
             isinstance(ex, ConnectionFailed) and ex.reason in (Reason.BROKEN, Reason.TLS)
         )
-        if not no_http or is_certificate_refused(ex) or replace(origin, scheme=self.origin.scheme) != self.origin:
+        if not no_http or is_certificate_refused(ex) or origin._replace(scheme=self.origin.scheme) != self.origin:
             raise ex
         if self.is_known:
             if origin == self.origin:
                 raise ex
             return self.origin  # another thread has found out meanwhile
         if origin.scheme == "http":
-            return replace(origin, scheme="https")
+            return origin._replace(scheme="https")
         self.settle(self.origin)
         return self.origin

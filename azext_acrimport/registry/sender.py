@@ -13,8 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from azext_acrimport.oci.reference import DOCKER_HUB
 from azext_acrimport.registry.address import Origin
@@ -36,7 +35,7 @@ from azext_acrimport.registry.scheme import Scheme
 from azext_acrimport.registry.transport import Exchange, Transport
 
 _API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 MAX_ERROR_BYTES = 64 << 10
 _MAX_TOKEN_BYTES = 1 << 20
@@ -49,8 +48,7 @@ OnWait = Callable[[str, float, RegistryFailure], None]
 """Told before a wait: the registry's host, the seconds, and why."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer whose body has been read whole. Names of headers are in lower case."""
 
     status: int
@@ -193,14 +191,14 @@ class Sender:  # pylint: disable=too-many-instance-attributes
             logger.debug("%s: %s", request, response.status)
             if self._scheme.wants_tls(origin, response.status):
                 response.close()
-                origin = replace(origin, scheme="https")
+                origin = origin._replace(scheme="https")
                 continue
             self._scheme.settle(origin)
             if response.status == 401 and origin == self.origin and not challenged:
                 challenged = True
                 if self._answers(response, scope, authorization.get("Authorization")):
                     continue
-            elif response.status in _REDIRECTS and method in ("GET", "HEAD") and response.status not in expect:
+            elif response.status in REDIRECTS and method in ("GET", "HEAD") and response.status not in expect:
                 origin, target = self._redirected(response, origin, target)
                 continue
             if response.status in expect:

@@ -8,39 +8,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from azext_acrimport.transfer.nodes import Root
 from azext_acrimport.transfer.result import BlobOutcome
 
 
-@dataclass(frozen=True)
-class BlobsFound:
+class BlobsFound(NamedTuple):
     """More blobs have become known: how many, and their bytes. The counts of several events add up."""
 
     blobs: int
     size: int
 
 
-@dataclass(frozen=True)
-class BlobStarted:
+class BlobStarted(NamedTuple):
     """The bytes of a blob begin to move. ``size`` in bytes."""
 
     digest: str
     size: int
 
 
-@dataclass(frozen=True)
-class BlobAdvanced:
+class BlobAdvanced(NamedTuple):
     """So many more bytes of the blob have arrived at the target; negative when some must be sent again."""
 
     digest: str
-    count: int
+    size: int
 
 
-@dataclass(frozen=True)
-class BlobFinished:
+class BlobFinished(NamedTuple):
     """The blob is at the target, in ``repository``.
 
     ``origin`` is where it was copied or mounted from: ``registry/repository``, or a repository of the same registry.
@@ -53,32 +48,28 @@ class BlobFinished:
     origin: str = ""
 
 
-@dataclass(frozen=True)
-class ManifestFinished:
+class ManifestFinished(NamedTuple):
     """The manifest is at the target; ``copied`` is False when it had been there before."""
 
     digest: str
     copied: bool
 
 
-@dataclass(frozen=True)
-class TagWritten:
+class TagWritten(NamedTuple):
     """The tag at the target names the image from now on."""
 
     repository: str
     tag: str
 
 
-@dataclass(frozen=True)
-class ImageFinished:
+class ImageFinished(NamedTuple):
     """Everything of one image is done, or will not be: ``failure`` says why."""
 
     root: Root
     failure: Exception | None = None
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A registry asked for patience, or could not be reached; the request is sent again after so many seconds."""
 
     host: str

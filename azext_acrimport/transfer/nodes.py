@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Union
+from typing import NamedTuple, Union
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
@@ -20,8 +20,7 @@ from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
 from azext_acrimport.transfer.source import Source
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Where an image goes: a repository, and the tags that will name it there (none: the manifest only)."""
 
     repository: Repository
@@ -108,8 +107,7 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
         return bool(self.parents) and all(parent.failed for parent in self.parents)
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What tags named at a target (None: nothing), and when that was, in seconds on the run's clock."""
 
     seconds: float

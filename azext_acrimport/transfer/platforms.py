@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import InvalidManifest
@@ -24,8 +24,7 @@ from azext_acrimport.transfer.verify import Verifier
 _MAX_CONFIG_BYTES = 8 << 20  # real ones have some KiB
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What is copied where some platforms are wanted.
 
     ``digest`` names it: an image or index of the source, or a new index (``is_new``) that no registry has yet.

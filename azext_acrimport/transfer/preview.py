@@ -99,6 +99,11 @@ class _Exhibit(Repository):
 class _Finder(BlobMover):
     """Finds out how blobs would come to their targets."""
 
+    def move_together(
+        self, nodes: Sequence[BlobNode], closing: Callable[[Exchange], None]
+    ) -> dict[BlobNode, BlobOutcome]:
+        return {node: self.move(node, closing) for node in nodes if node.mount_from}  # which takes no question
+
     def move(self, node: BlobNode, closing: Callable[[Exchange], None]) -> BlobOutcome:
         if node.mount_from and node.mount_from != node.target.name:
             return BlobOutcome.MOUNTED
@@ -154,7 +159,7 @@ def _in_the_way(ex: TagExists) -> tuple[TagPreview, ...]:
 
 def _to_look_at(root: Root) -> Root:
     targets = (
-        replace(target, repository=_Exhibit(target.repository.registry, target.repository.name))
+        target._replace(repository=_Exhibit(target.repository.registry, target.repository.name))
         for target in root.targets
     )
     return replace(root, targets=tuple(targets))

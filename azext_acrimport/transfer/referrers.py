@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.errors import InvalidManifest
@@ -32,8 +32,7 @@ _MAX_BYTES = 64 << 20
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Referrer:
+class Referrer(NamedTuple):
     """A manifest that refers to another one, its ``subject`` (a digest).
 
     ``tags`` are the names that it is found by (cosign's): it needs them wherever it goes. One with a subject in its own
@@ -46,8 +45,7 @@ class Referrer:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A referrer at the source, with its manifest."""
 
     referrer: Referrer

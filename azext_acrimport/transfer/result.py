@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class BlobOutcome(str, Enum):
@@ -19,8 +19,7 @@ class BlobOutcome(str, Enum):
     EXISTING = "existing"
 
 
-@dataclass(frozen=True)
-class Count:
+class Count(NamedTuple):
     """How many manifests or blobs were copied, mounted from another repository, or there before."""
 
     copied: int = 0
@@ -28,8 +27,7 @@ class Count:
     existing: int = 0
 
 
-@dataclass(frozen=True)
-class CopyResult:  # pylint: disable=too-many-instance-attributes
+class CopyResult(NamedTuple):  # pylint: disable=too-many-instance-attributes
     """One image at its targets. ``bytes_copied`` counts the blobs' bytes that moved, over all targets.
 
     ``unchanged`` says that all of it was there before, under all its names, so that nothing was written.

@@ -199,7 +199,7 @@ def test_events_tell_what_happens(lab: Lab) -> None:
     found = [event for event in lab.events if isinstance(event, BlobsFound)]
     assert (sum(each.blobs for each in found), sum(each.size for each in found)) == (3, sum(sizes))
     assert sorted(event.size for event in lab.events if isinstance(event, BlobStarted)) == sizes
-    assert sum(event.count for event in lab.events if isinstance(event, BlobAdvanced)) == sum(sizes)
+    assert sum(event.size for event in lab.events if isinstance(event, BlobAdvanced)) == sum(sizes)
     finished = [event for event in lab.events if isinstance(event, BlobFinished)]
     assert sorted(event.size for event in finished) == sizes
     assert {event.outcome for event in finished} == {BlobOutcome.COPIED}

@@ -42,7 +42,7 @@ from emulator.faults import (
 from tests.support.lab import SOURCE, TARGET, Lab, artifact_of, assert_copied, transport
 
 LAYER = 900_000
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ class TestWrites:
         assert_copied(lab.target_app, image, "v1")
         bytes_sent = sum(e.received_bytes for e in lab.asked(lab.target_host, path="/uploads/"))
         assert bytes_sent <= sum(map(len, image.blobs))
-        advanced = [event.count for event in lab.events if isinstance(event, BlobAdvanced)]
+        advanced = [event.size for event in lab.events if isinstance(event, BlobAdvanced)]
         assert sum(advanced) == sum(map(len, image.blobs))
 
     def test_upload_that_broke_behind_its_first_byte(self, lab: Lab) -> None:

@@ -171,7 +171,7 @@ def test_a_target_that_breaks_off_is_resumed(lab: Lab, write: Write) -> None:
     copy_of(lab, write(layout_files((image, "v1"))))
 
     assert_copied(lab.target_app, image, "v1")
-    again = [event.count for event in lab.events if isinstance(event, BlobAdvanced)]
+    again = [event.size for event in lab.events if isinstance(event, BlobAdvanced)]
     assert sum(again) == size_of(image)
 
 
