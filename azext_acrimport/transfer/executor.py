@@ -35,7 +35,7 @@ class Executor:  # pylint: disable=too-many-instance-attributes
     """
 
     def __init__(self, *, workers: int, bulk_workers: int) -> None:
-        self._workers = workers
+        self.workers = workers
         self._allowed = float(workers)
         self._bulk_workers = bulk_workers
         lock = threading.RLock()
@@ -61,9 +61,9 @@ class Executor:  # pylint: disable=too-many-instance-attributes
         """Allow so many threads, and so many of them for big blobs, if that is more than before."""
         with self._condition:
             self._bulk_workers = max(self._bulk_workers, bulk_workers)
-            if workers > self._workers:
-                self._allowed += workers - self._workers
-                self._workers = workers
+            if workers > self.workers:
+                self._allowed += workers - self.workers
+                self.workers = workers
                 self._start_threads()
 
     def narrow(self) -> None:
@@ -91,7 +91,7 @@ class Executor:  # pylint: disable=too-many-instance-attributes
     def _start_threads(self) -> None:
         """Have a thread for each task that waits, as far as more are allowed. Called under the lock."""
         waiting = sum(map(len, self._queues.values()))
-        for _ in range(min(waiting + self._running, self._workers) - len(self._threads)):
+        for _ in range(min(waiting + self._running, self.workers) - len(self._threads)):
             previous = threading.stack_size(_STACK_BYTES)
             try:
                 thread = threading.Thread(target=self._work, name=f"acrx-{len(self._threads)}", daemon=True)
@@ -101,26 +101,30 @@ class Executor:  # pylint: disable=too-many-instance-attributes
             self._threads.append(thread)
 
     def _work(self) -> None:
-        while True:
-            with self._condition:
-                taken = self._take()
-            if taken is None:
-                return
-            priority, task = taken
-            try:
-                task()
-            except BaseException as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # run() raises it
-                with self._condition:
-                    self._failure = self._failure or ex
-                    self._stopped = True
-            with self._condition:
+        with self._condition:
+            while taken := self._take():
+                priority, task = taken
+                failure = self._outside(task)
+                self._failure = self._failure or failure
+                self._stopped = self._stopped or failure is not None
                 self._running -= 1
-                self._allowed = min(self._workers, self._allowed + _RECOVERY)
+                self._allowed = min(self.workers, self._allowed + _RECOVERY)
                 self.bulk_running -= priority is Priority.BIG_BLOB
                 if self._is_over():
                     self._over.notify()
                 else:
                     self._condition.notify()
+
+    def _outside(self, task: Task) -> BaseException | None:
+        """Run a task without the lock, and return what left it."""
+        self._condition.release()
+        try:
+            task()
+            return None
+        except BaseException as ex:  # noqa: BLE001 # pylint: disable=broad-exception-caught # run() raises it
+            return ex
+        finally:
+            self._condition.acquire()
 
     def _take(self) -> tuple[Priority, Task] | None:
         """The next task, waiting for one; None when there will be no more. Called under the lock."""
