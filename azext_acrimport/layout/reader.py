@@ -3,9 +3,11 @@
 # Licensed under the MIT License. See License.txt in the project root for license information.
 # --------------------------------------------------------------------------------------------
 
-"""Reading one blob of a layout."""
+"""Reading blobs of a layout."""
 
 from __future__ import annotations
+
+from collections.abc import Generator, Sequence
 
 from azext_acrimport.layout.errors import Fault, LayoutError
 from azext_acrimport.layout.files import Content
@@ -68,3 +70,26 @@ class LayoutReader:
         mismatch = ContentMismatch(self._layout.host, detail)
         mismatch.settled = True  # a file has the same bytes the second time
         return mismatch
+
+
+class LayoutSeries:
+    """The bytes of several small blobs, one blob after the other."""
+
+    def __init__(self, layout: Layout, blobs: Sequence[Descriptor]) -> None:
+        self._layout = layout
+        self._blobs = blobs
+
+    def begin(self) -> None:
+        """Nothing is asked for ahead."""
+
+    def blobs(self) -> Generator[LayoutReader, None, None]:
+        """The blobs in order."""
+        for blob in self._blobs:
+            reader = LayoutReader(self._layout, blob)
+            try:
+                yield reader
+            finally:
+                reader.close()
+
+    def close(self) -> None:
+        """Nothing was begun."""

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from azext_acrimport.layout.errors import Fault, LayoutError
 from azext_acrimport.layout.index import distinct, listing, matching
-from azext_acrimport.layout.reader import LayoutReader
+from azext_acrimport.layout.reader import LayoutReader, LayoutSeries
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.layout.store import Layout
 from azext_acrimport.oci.descriptor import Descriptor
@@ -111,6 +111,10 @@ class LayoutRepository:
     ) -> LayoutReader:
         """Read a blob; however many ``lanes`` there may be, a file is read in one."""
         return LayoutReader(self.registry, blob)
+
+    def series(self, blobs: Sequence[Descriptor]) -> LayoutSeries:
+        """Read several small blobs in order."""
+        return LayoutSeries(self.registry, blobs)
 
     def _no_such_image(self, identifier: str) -> LayoutError:
         images = self.registry.images()

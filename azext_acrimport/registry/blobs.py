@@ -10,13 +10,15 @@ Source: OCI distribution specification, "Pulling blobs" and "Pushing Blobs".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.base import FOUND, OK, RepositoryBase
 from azext_acrimport.registry.download import BlobReader
 from azext_acrimport.registry.errors import ProtocolError
+from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.registry.response import Response
+from azext_acrimport.registry.series import BlobSeries
 from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.registry.upload import UploadSession
 
@@ -58,6 +60,20 @@ class Blobs(RepositoryBase):
         """Read a blob, going on wherever it breaks off; ``lanes`` tells how many connections that may take."""
         return BlobReader(self, blob, lanes=lanes)
 
+    def series(self, blobs: Sequence[Descriptor]) -> BlobSeries:
+        """Read several small blobs in order, all asked for at once."""
+        return BlobSeries(self, blobs)
+
+    def begin_blobs(self, digests: Sequence[str]) -> Pipeline | None:
+        """Send the requests for several blobs whose answers :meth:`open_blobs` reads."""
+        paths = [self._path("blobs", digest) for digest in digests]
+        return self.registry.client.begin_all("GET", paths, scope=self.scope, headers={})
+
+    def open_blobs(self, digests: Sequence[str], begun: Pipeline | None) -> Generator[Response, None, None]:
+        """The bytes of several blobs, in order, for as long as they come; see :meth:`Client.open_all`."""
+        paths = [self._path("blobs", digest) for digest in digests]
+        return self.registry.client.open_all(paths, scope=self.scope, begun=begun)
+
     def start_upload_of_bytes(self) -> UploadSession:
         """Begin an upload whatever is there."""
         session = self.start_upload()
@@ -93,18 +109,18 @@ class Blobs(RepositoryBase):
     def start_uploads(self, digests: Sequence[str], mount_from: str) -> dict[str, UploadSession | None]:
         """Begin the uploads of several blobs at once, as :meth:`start_upload` does for one.
 
-        What is not in it must be begun by :meth:`start_upload`.
+        Without ``mount_from`` nothing is asked. What is not in it must be begun by :meth:`start_upload`.
         """
         client = self.registry.client
-        paths = [self._uploads(digest, mount_from) for digest in digests]
+        paths = [self._uploads(digest if mount_from else "", mount_from) for digest in digests]
         answers = client.ask_all("POST", paths, scope=self._scope_to_mount(mount_from), expect=_BEGUN)
         found: dict[str, UploadSession | None] = {}
         for digest, path, answer in zip(digests, paths, answers, strict=True):
             try:
-                if answer:
-                    is_there = answer.status == 201
-                    path = path.partition("?")[0]
-                    found[digest] = None if is_there else UploadSession.from_answer(client, self.scope, answer, path)
+                if answer and answer.status == 202:
+                    found[digest] = UploadSession.from_answer(client, self.scope, answer, path.partition("?")[0])
+                elif answer and mount_from:
+                    found[digest] = None
             except ProtocolError:
                 pass  # it told no location
         return found

@@ -8,13 +8,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 
+from azext_acrimport.registry.address import Origin
 from azext_acrimport.registry.auth import Scope
 from azext_acrimport.registry.errors import RegistryFailure
 from azext_acrimport.registry.pipeline import Pipeline
 from azext_acrimport.registry.response import Response
-from azext_acrimport.registry.sender import MAX_ERROR_BYTES, Answer, Sender
+from azext_acrimport.registry.sender import MAX_ERROR_BYTES, REDIRECTS, Answer, Sender
 from azext_acrimport.registry.transport import Exchange
 
 _MOST_CUT_SHORT = 3
@@ -148,6 +150,48 @@ class Client(Sender):
             expected = response.status in expect
             found.append(Answer(response.status, response.headers, content) if expected else None)
         return found + [None] * (len(paths) - len(found))
+
+    def open_all(
+        self, paths: Sequence[str], *, scope: Scope, begun: Pipeline | None = None
+    ) -> Generator[Response, None, None]:
+        """Send GETs over one connection, all at once, and return the answers, unread, for as long as they are good.
+
+        Each is to be read to its end before the next is asked for. Redirects are followed at once as well, where all
+        lead to one host. What does not come is to be asked for by :meth:`open`. ``begun`` has sent them already.
+
+        :raises RegistryFailure: a redirect leads where it must not.
+        """
+        elsewhere = []
+        pipeline = begun or self.begin_all("GET", paths, scope=scope, headers={})
+        if not pipeline:
+            return
+        with closing(pipeline):
+            for response, path in zip(pipeline.answers(), paths, strict=False):
+                logger.debug("GET %s%s: %s", self.origin, path, response.status)
+                if response.status in REDIRECTS:
+                    elsewhere.append(self._redirected(response, self.origin, path))
+                elif response.status == 200 and not elsewhere:
+                    yield response
+                else:
+                    response.close()
+                    return
+        yield from self._open_elsewhere(elsewhere)
+
+    def _open_elsewhere(self, urls: Sequence[tuple[Origin, str]]) -> Iterator[Response]:
+        """Follow redirects, all to the same host, without authorization."""
+        origins = {origin for origin, _ in urls}
+        if len(origins) != 1:
+            return
+        origin = origins.pop()
+        exchange = self._transport.open(self.host, origin)
+        exchange.send_all("GET", [target for _, target in urls], {})
+        with closing(Pipeline(exchange, self._note_pipeline)) as pipeline:
+            for response in pipeline.answers():
+                logger.debug("GET %s: %s", origin, response.status)  # what else the address says may be a secret
+                if response.status != 200:
+                    response.close()
+                    return
+                yield response
 
     def _note_pipeline(self, complete: bool) -> None:
         """Some servers and proxies close the connection after each answer: after a while, they are spared."""

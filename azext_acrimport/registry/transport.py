@@ -49,8 +49,8 @@ class Transport:  # pylint: disable=too-many-instance-attributes
         with self._lock:
             idle, self._idle = self._idle, {}
             ahead, self._ahead = self._ahead, {}
-            for origin, closed in (*idle.items(), *ahead.items()):
-                self._made[origin] -= len(closed)
+            for origin in {*idle, *ahead}:
+                self._made[origin] -= len(idle.get(origin, ())) + len(ahead.get(origin, ()))
         for socks in ahead.values():
             for sock in socks:
                 sock.close()

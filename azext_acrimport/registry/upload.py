@@ -111,11 +111,21 @@ class UploadSession:
         least = answer.headers.get("oci-chunk-min-length", "")
         return UploadSession(client, scope, location, int(least[:12]) if least.isascii() and least.isdigit() else 0)
 
-    def start_put(self, digest: str, length: int, first: memoryview | bytes = b"") -> Exchange:
-        """Begin the PUT that brings the whole blob (``length`` bytes, of them now the first) and closes the session."""
+    @property
+    def origin(self) -> Origin:
+        """Where the upload goes."""
+        return self._location[0]
+
+    def start_put(
+        self, digest: str, length: int, first: memoryview | bytes = b"", *, behind: Exchange | None = None
+    ) -> Exchange:
+        """Begin the PUT that brings the whole blob (``length`` bytes, of them now the first) and closes the session.
+
+        ``behind`` has sent another request to the same origin, whose answer is read first.
+        """
         origin, target = self._location
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
-        return self._client.start("PUT", (origin, _with_digest(target, digest)), headers, self._scope, first)
+        return self._client.start("PUT", (origin, _with_digest(target, digest)), headers, self._scope, first, behind)
 
     def start_patch(self, offset: int, length: int, first: memoryview, *, ranged: bool) -> Exchange:
         """Begin a PATCH that brings ``length`` bytes from ``offset`` on; ``ranged`` says so in a header."""

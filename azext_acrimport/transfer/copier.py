@@ -46,16 +46,17 @@ from azext_acrimport.transfer.graph import Graph
 from azext_acrimport.transfer.look import LastLook, seen_just_now
 from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.nodes import BlobNode, ManifestNode, Node, Root, Tally, Target
+from azext_acrimport.transfer.pending import Pending
 from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
 from azext_acrimport.transfer.source import Source, SourceRegistry
-from azext_acrimport.transfer.survey import BATCH, Survey
+from azext_acrimport.transfer.survey import Survey, batch_size
 from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
-About = Union[Tally, Node, Sequence[Tally], Sequence[ManifestNode]]
+About = Union[Tally, Node, Sequence[Tally], Sequence[Node]]
 """What a task is about: what fails with it."""
 _FAREWELL_SECONDS, _LAST_SECONDS = 0.7, 0.2  # a run that is stopped has ended within a second
 
@@ -116,6 +117,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         workers, bulk_workers = self._tuning.workers(0.0)
         self._executor = Executor(workers=workers, bulk_workers=bulk_workers)
         self._graph = Graph()
+        self._pending = Pending(settings.blobs_together)
         self._lock = threading.Lock()  # guards the graph and the tallies
         self._survey = Survey()
         self._is_bulk = len(roots) > 1
@@ -344,8 +346,27 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     # Move
 
     def _submit_blob(self, node: BlobNode) -> None:
-        priority = Priority.BIG_BLOB if node.blob.size > BULK_BYTES else Priority.SMALL_BLOB
-        self._submit(priority, node, partial(self._move, node), size=node.blob.size)
+        if node.blob.size > BULK_BYTES:
+            self._submit(Priority.BIG_BLOB, node, partial(self._move, node), size=node.blob.size)
+            return
+        self._pending.add(node)
+        self._executor.submit(Priority.SMALL_BLOB, self._move_some)
+
+    def _move_some(self) -> None:
+        """Move small blobs: some together where more wait than there are workers."""
+        nodes = self._pending.take(self._executor.workers)
+        if len(nodes) > 1:
+            self._guard(nodes, partial(self._move_together, nodes))
+        for node in nodes:
+            if not node.done:
+                self._guard(node, partial(self._move, node))
+
+    def _move_together(self, nodes: Sequence[BlobNode]) -> None:
+        with self._last_look(nodes) as look:
+            outcomes = self._mover.move_together(nodes, look.begin)
+            look.end()
+        for node, outcome in outcomes.items():
+            self._finish_blob(node, outcome)
 
     def _move(self, node: BlobNode) -> None:
         """See to it that a blob is at its target."""
@@ -488,4 +509,5 @@ def _registries_of(roots: Sequence[Root]) -> set[SourceRegistry]:
 
 
 def _batches(tallies: list[Tally]) -> list[list[Tally]]:
-    return [tallies[start : start + BATCH] for start in range(0, len(tallies), BATCH)]
+    size = batch_size(len(tallies))
+    return [tallies[start : start + size] for start in range(0, len(tallies), size)]

@@ -11,6 +11,8 @@ does is remembered for the run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.transport import Exchange
@@ -44,7 +46,7 @@ class Mounts:
         A registry that has never mounted anything may have ignored the question, so that it is put to it in another
         way as well, right behind, where the blob is large.
         """
-        asks = size > _WORTH_ASKING_BYTES and target.registry.host not in self._mounting
+        asks = self.must_ask_twice(target, size)
         begun = target.begin_upload(digest, target.name) if asks and self.may(target) else None
         also = None
         try:
@@ -61,6 +63,20 @@ class Mounts:
         if also and not session:
             also.close()
         return session
+
+    def must_ask_twice(self, target: Repository, size: int) -> bool:
+        """Whether a blob of so many bytes is worth a second question."""
+        return size > _WORTH_ASKING_BYTES and target.registry.host not in self._mounting
+
+    def ask_all(self, target: Repository, digests: Sequence[str], mount_from: str) -> dict[str, UploadSession | None]:
+        """Ask for several blobs at once, as :meth:`ask` or, without ``mount_from``, :meth:`know` do with a size of 0.
+
+        What is not in it is to be asked for so.
+        """
+        found = target.start_uploads(digests, (mount_from or target.name) if self.may(target) else "")
+        if None in found.values():
+            self._mounting.add(target.registry.host)
+        return found
 
     @staticmethod
     def _has(target: Repository, digest: str, begun: Exchange | None, session: UploadSession) -> bool:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from azext_acrimport.oci.descriptor import Descriptor
@@ -15,23 +15,43 @@ from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.sender import OnWait
 
 
-class BlobStream(Protocol):
+class Bytes(Protocol):
     """A blob's bytes in order, unchecked."""
-
-    def begin(self) -> None:
-        """Ask for the bytes before they are read, where that saves time."""
 
     def read(self, buffer: memoryview) -> memoryview:
         """The next bytes: the buffer full of them, or as many as there are left.
 
-        :raises RegistryFailure: they cannot be had, and further tries are no use or used up.
+        :raises RegistryFailure: they cannot be had.
         """
+
+
+class BlobStream(Bytes, Protocol):
+    """A blob's bytes, which are tried for again where that may help."""
+
+    def begin(self) -> None:
+        """Ask for the bytes before they are read, where that saves time."""
 
     def seek(self, position: int) -> None:
         """Go on from another position."""
 
     def close(self) -> None:
         """Let go of what the stream comes from; the next read opens it again."""
+
+
+class Series(Protocol):
+    """The bytes of several small blobs, one blob after the other, without further tries."""
+
+    def begin(self) -> None:
+        """Ask for all of them before they are read, where that saves time."""
+
+    def blobs(self) -> Generator[Bytes, None, None]:
+        """The blobs in order, for as long as all goes well. What is not read of one is passed over.
+
+        :raises RegistryFailure: the next cannot be had.
+        """
+
+    def close(self) -> None:
+        """Let go of what was begun."""
 
 
 class SourceRegistry(Protocol):
@@ -99,3 +119,6 @@ class Source(Protocol):
 
     def reader(self, blob: Descriptor, *, lanes: Callable[[], int]) -> BlobStream:
         """Read a blob; ``lanes`` tells how many connections that may take."""
+
+    def series(self, blobs: Sequence[Descriptor]) -> Series:
+        """Read several small blobs in order."""

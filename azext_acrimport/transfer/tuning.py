@@ -23,10 +23,14 @@ _LEAST_BULK_WORKERS, _MOST_BULK_WORKERS = 4, 8
 
 @dataclass(frozen=True)
 class CopySettings:
-    """How much goes on at once, at the most: connections to each registry, and of these for big blobs."""
+    """How much goes on at once, at the most.
+
+    That is connections to each registry, of these for big blobs, and small blobs over one of them.
+    """
 
     max_connections: int = 64
     bulk_connections: int = 8
+    blobs_together: int = 8
 
 
 class Tuning:

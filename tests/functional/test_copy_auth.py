@@ -25,7 +25,7 @@ from emulator.registry import BlobStorageApp, RegistryApp
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
 SECRET = "s3cret-P@ss/word"
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 @pytest.fixture

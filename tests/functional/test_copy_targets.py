@@ -16,7 +16,7 @@ from emulator.auth import BasicAuth
 from emulator.faults import Answer, Fault, Reset, registry_error
 from tests.support.lab import SOURCE, TARGET, Lab, artifact_of, assert_copied
 
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 def _image_of(*layers: bytes) -> content.Artifact:

@@ -18,7 +18,7 @@ from emulator.faults import Answer, DropHeader, Fault, SetHeader, registry_error
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
 BIG = 3 * MIB + 17
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 def forms(lab: Lab) -> list[tuple[str, int]]:

@@ -36,7 +36,7 @@ from tests.support.lab import SOURCE, TARGET, Lab, assert_copied, transport
 
 KIB = 1 << 10
 LAYER = 900_000
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 ONE_PATCH = UploadHabits(put_limit=1000)
 ONE_PUT = UploadHabits()
 

@@ -26,7 +26,7 @@ from tests.support.lab import Lab, assert_copied, transport
 
 SECRET = "s3cret-P@ss/word"
 LAYER = 900_000
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 PLAIN_429 = Answer(
     429, (("Content-Type", "text/plain"), ("Retry-After", "5")), b"Too many requests, please slow down.\n"
 )

@@ -20,7 +20,7 @@ from emulator.faults import Action, Answer, DropHeader, Fault, FlipBit, registry
 from emulator.store import Repository
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 @pytest.fixture

@@ -1,0 +1,245 @@
+# --------------------------------------------------------------------------------------------
+# Copyright (c) Microsoft Corporation. All rights reserved.
+# Licensed under the MIT License. See License.txt in the project root for license information.
+# --------------------------------------------------------------------------------------------
+"""Small blobs that are moved together: what both registries see of it, and that nothing is lost when it goes wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from azext_acrimport.registry.credentials import Password
+from azext_acrimport.transfer import tuning
+from azext_acrimport.transfer.copier import CopySettings, copy
+from azext_acrimport.transfer.errors import CopyError, Side
+from azext_acrimport.transfer.events import BlobAdvanced, BlobFinished
+from azext_acrimport.transfer.result import BlobOutcome, Count
+from emulator import content
+from emulator.auth import BasicAuth
+from emulator.faults import (
+    Action,
+    Answer,
+    CloseQuietly,
+    CutRequest,
+    CutResponse,
+    DropHeader,
+    Fault,
+    FlipBit,
+    LoseResponse,
+    Reset,
+    SetHeader,
+    redirect,
+    registry_error,
+)
+from emulator.registry import BlobStorageApp
+from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
+
+ONE_WORKER = CopySettings(max_connections=1, bulk_connections=1)
+LAYERS = (90_000, 80_000, 70_000, 300_000, 60_000)
+BLOBS = len(LAYERS) + 1  # and the config
+
+
+@pytest.fixture
+def image(lab: Lab) -> content.Artifact:
+    return lab.put(content.image("together", layers=LAYERS))
+
+
+def uploads(lab: Lab) -> list[str]:
+    return [entry.method for entry in lab.asked(lab.target_host, path="/uploads/")]
+
+
+def assert_clean(lab: Lab, image: content.Artifact) -> None:
+    assert_copied(lab.target_app, image, "v1")
+    assert lab.target_app.store.repository(TARGET).uploads == {}
+    assert lab.server.faults.pending == []
+    sent = sum(event.size for event in lab.events if isinstance(event, BlobAdvanced))
+    done = [event for event in lab.events if isinstance(event, BlobFinished)]
+    assert len(done) == BLOBS
+    assert sent == sum(event.size for event in done if event.outcome is BlobOutcome.COPIED)
+
+
+class TestWhenAllGoesWell:
+    def test_nothing_is_awaited_in_between(self, lab: Lab, image: content.Artifact) -> None:
+        result = lab.copy(settings=ONE_WORKER)
+        assert result.blobs == Count(copied=BLOBS)
+        assert uploads(lab) == ["POST"] * BLOBS + ["PUT"] * BLOBS
+        assert_clean(lab, image)
+
+    def test_one_connection_to_each_side(self, lab: Lab, image: content.Artifact) -> None:
+        lab.copy(settings=ONE_WORKER)
+        assert lab.server.log.connections(lab.source_host) == 1
+        assert lab.server.log.connections(lab.target_host) == 1
+
+    def test_each_alone_where_there_are_workers_enough(self, lab: Lab, image: content.Artifact) -> None:
+        lab.copy(settings=CopySettings(max_connections=1, bulk_connections=1, blobs_together=1))
+        assert uploads(lab) == ["POST", "PUT"] * BLOBS
+
+    def test_what_is_there_is_not_sent(self, lab: Lab, image: content.Artifact) -> None:
+        for each in image.blobs[1:3]:
+            lab.target_app.store.repository(TARGET).add_blob(each)
+        result = lab.copy(settings=ONE_WORKER)
+        assert result.blobs == Count(copied=BLOBS - 2, existing=2)
+        asked = [entry.path for entry in lab.asked(lab.source_host, "GET", "/blobs/")]
+        assert not any(content.digest_of(each) in path for each in image.blobs[1:3] for path in asked)
+        assert_copied(lab.target_app, image, "v1")
+
+    def test_wrong_guess_is_passed_over(
+        self, lab: Lab, image: content.Artifact, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tuning, "FAR_SECONDS", 0.0)
+        for each in image.blobs[2:4]:
+            lab.target_app.store.repository(TARGET).add_blob(each)
+        result = lab.copy(settings=ONE_WORKER)
+        assert result.blobs == Count(copied=BLOBS - 2, existing=2)
+        assert_copied(lab.target_app, image, "v1")
+
+    def test_mounted_from_a_repository_of_the_same_registry(self, lab: Lab, image: content.Artifact) -> None:
+        lab.target_host = lab.source_host
+        result = lab.copy(settings=ONE_WORKER)
+        assert result.blobs == Count(mounted=BLOBS)
+        assert uploads(lab) == ["POST"] * BLOBS
+        assert lab.asked(lab.source_host, "GET", "/blobs/") == []
+        assert_copied(lab.source_app, image, "v1")
+
+    def test_mounted_for_the_next_repository(self, lab: Lab, image: content.Artifact) -> None:
+        result = lab.copy("v1", (TARGET, ("v1",)), ("dst/other", ("v1",)), settings=ONE_WORKER)
+        assert result.blobs == Count(copied=BLOBS, mounted=BLOBS)
+        for repository in (TARGET, "dst/other"):
+            assert_copied(lab.target_app, image, "v1", repository=repository)
+
+
+class TestStorage:
+    @pytest.fixture(autouse=True)
+    def _storage(self, lab: Lab) -> None:
+        self.host = lab.server.serve_plain(BlobStorageApp(lab.source_app.store))
+        lab.behave(lab.source_app, redirect_blobs_to=f"http://{self.host}")
+
+    def test_redirects_are_followed_together(self, lab: Lab, image: content.Artifact) -> None:
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+        assert len(lab.asked(lab.source_host, path="/blobs/")) == BLOBS
+        assert len(lab.asked(self.host)) == BLOBS
+        assert lab.server.log.connections(self.host) == 1
+
+    def test_authorization_stays_with_the_registry(self, lab: Lab, image: content.Artifact) -> None:
+        lab.source_app.authorise = BasicAuth({"user": "s3cret-word"})
+        lab.source_credentials = Password("user", "s3cret-word")
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+        assert all("Authorization" not in entry.headers and entry.status == 200 for entry in lab.asked(self.host))
+
+    @pytest.mark.parametrize("skip", range(BLOBS))
+    @pytest.mark.parametrize("fault", [Answer(503), CutResponse(after=100), FlipBit(50), Reset()], ids=repr)
+    def test_storage_that_fails(self, lab: Lab, image: content.Artifact, fault: Action, skip: int) -> None:
+        lab.server.faults.add(Fault(fault, host=self.host, method="GET", skip=skip))
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+
+    def test_redirect_into_another_network_is_not_followed(self, lab: Lab, image: content.Artifact) -> None:
+        lab.server.faults.add(
+            Fault(redirect("http://192.0.2.1/blob"), host=lab.source_host, path="/blobs/", times=None)
+        )
+        with pytest.raises(CopyError, match="not followed") as raised:
+            lab.copy(settings=ONE_WORKER)
+        assert raised.value.side is Side.SOURCE
+        assert lab.target_app.store.repository(TARGET).uploads == {}
+
+
+SOURCE_FAULTS: list[Action] = [
+    Answer(503),
+    Answer(404),
+    Reset(),
+    CloseQuietly(),
+    CutResponse(after=5_000),
+    CutResponse(after=5_000, reset=False),
+    FlipBit(4_000),
+    SetHeader("Content-Length", "17"),
+    SetHeader("Connection", "close"),
+]
+BEGIN_FAULTS: list[Action] = [
+    Answer(503),
+    Answer(429),
+    registry_error(405, "UNSUPPORTED"),
+    DropHeader("Location"),
+    SetHeader("Location", "ftp://elsewhere/"),
+    Reset(),
+    LoseResponse(),
+    SetHeader("Connection", "close"),
+]
+PUT_FAULTS: list[Action] = [
+    Answer(503),
+    registry_error(404, "BLOB_UPLOAD_UNKNOWN"),
+    registry_error(400, "DIGEST_INVALID"),
+    Answer(413),
+    Reset(),
+    CutRequest(after=20_000),
+    LoseResponse(),
+    SetHeader("Connection", "close"),
+]
+
+
+class TestWhenItGoesWrong:
+    """What fails is moved alone, with all the patience that it needs; what has arrived is not sent again."""
+
+    @pytest.mark.parametrize("skip", range(BLOBS))
+    @pytest.mark.parametrize("fault", SOURCE_FAULTS, ids=repr)
+    def test_source(self, lab: Lab, image: content.Artifact, fault: Action, skip: int) -> None:
+        lab.server.faults.add(Fault(fault, host=lab.source_host, method="GET", path="/blobs/", skip=skip))
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+
+    @pytest.mark.parametrize("skip", range(BLOBS))
+    @pytest.mark.parametrize("fault", BEGIN_FAULTS, ids=repr)
+    def test_beginning_of_an_upload(self, lab: Lab, image: content.Artifact, fault: Action, skip: int) -> None:
+        """An upload whose place was not told stays behind; nothing else does."""
+        lab.server.faults.add(Fault(fault, host=lab.target_host, method="POST", path="/uploads/", skip=skip))
+        lab.copy(settings=ONE_WORKER)
+        assert lab.server.faults.pending == []
+        held = lab.target_app.store.repository(TARGET)
+        assert held.tags == {"v1": image.digest}
+        assert set(held.blobs) == set(image.all_blobs)
+        assert len(held.uploads) <= BLOBS - skip
+
+    @pytest.mark.parametrize("skip", range(BLOBS))
+    @pytest.mark.parametrize("fault", PUT_FAULTS, ids=repr)
+    def test_end_of_an_upload(self, lab: Lab, image: content.Artifact, fault: Action, skip: int) -> None:
+        lab.server.faults.add(Fault(fault, host=lab.target_host, method="PUT", path="/uploads/", skip=skip))
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+
+    def test_what_was_sent_before_a_broken_blob_is_not_sent_again(self, lab: Lab, image: content.Artifact) -> None:
+        lab.server.faults.add(Fault(FlipBit(40), host=lab.source_host, method="GET", path="/blobs/", skip=BLOBS - 1))
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+        assert len(lab.asked(lab.source_host, "GET", "/blobs/")) == BLOBS + 1
+        assert uploads(lab).count("PUT") == BLOBS
+
+    def test_source_that_stays_broken_is_told_of(self, lab: Lab, image: content.Artifact) -> None:
+        broken = content.digest_of(image.blobs[2])
+        lab.server.faults.add(Fault(Answer(404), host=lab.source_host, method="GET", path=broken, times=None))
+        with pytest.raises(CopyError) as raised:
+            lab.copy(settings=ONE_WORKER)
+        assert (raised.value.side, raised.value.subject) == (Side.SOURCE, broken)
+        held = lab.target_app.store.repository(TARGET)
+        assert held.tags == held.uploads == {}
+
+    def test_target_that_does_not_mount_takes_them_all_the_same(self, lab: Lab, image: content.Artifact) -> None:
+        lab.target_host = lab.source_host
+        lab.server.faults.add(
+            Fault(registry_error(405, "UNSUPPORTED"), method="POST", query=f"from={SOURCE}$", times=None)
+        )
+        result = lab.copy(settings=ONE_WORKER)
+        assert result.blobs == Count(copied=BLOBS)
+        assert_copied(lab.source_app, image, "v1")
+
+    @pytest.mark.parametrize("count", [2, 5])
+    def test_images_that_fail_do_not_take_others_along(self, lab: Lab, count: int) -> None:
+        images = {f"v{n}": lab.put(content.image(f"image-{n}", layers=(9_000, 8_000)), f"v{n}") for n in range(count)}
+        broken = content.digest_of(images["v1"].blobs[1])
+        lab.server.faults.add(Fault(Answer(404), host=lab.source_host, method="GET", path=broken, times=None))
+        roots = [lab.root(tag, (TARGET, (tag,))) for tag in images]
+        with pytest.raises(CopyError):
+            copy(roots, settings=ONE_WORKER)
+        held = lab.target_app.store.repository(TARGET)
+        assert set(held.tags) == set(images) - {"v1"}
+        assert held.uploads == {}
