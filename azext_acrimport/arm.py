@@ -14,8 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from knack.log import get_logger
 from knack.util import CLIError
@@ -36,8 +35,7 @@ _RESOURCE_ID = re.compile(
 ClientFor = Callable[[str], Any]
 
 
-@dataclass(frozen=True)
-class ResourceId:
+class ResourceId(NamedTuple):
     """A registry's place in Azure Resource Manager."""
 
     text: str
@@ -52,8 +50,7 @@ class ResourceId:
         return ResourceId(text.strip().rstrip("/"), **found.groupdict()) if found else None
 
 
-@dataclass(frozen=True)
-class AzureRegistry:
+class AzureRegistry(NamedTuple):
     """A registry as Azure Resource Manager shows it. ``has_own_key``: it is encrypted with a customer-managed key."""
 
     id: ResourceId

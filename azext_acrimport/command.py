@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_acrimport._console import manner_of
 from azext_acrimport._errors import cli_errors
 from azext_acrimport._exit import exit_after_output
 from azext_acrimport.arm import open_directory
 from azext_acrimport.connections import Connections
-from azext_acrimport.dryrun import forecast
 from azext_acrimport.explain import Surroundings
 from azext_acrimport.gather import Arguments, requests_of
-from azext_acrimport.lists.shard import Shard
 from azext_acrimport.orders import Effort, Order
 from azext_acrimport.outcome import Status
 from azext_acrimport.planning import Prepared, Unready, prepare
@@ -38,6 +36,9 @@ from azext_acrimport.request import InvalidRequest
 from azext_acrimport.resolve import Resolver
 from azext_acrimport.run import Ended, Run, skipped
 from azext_acrimport.service import Service
+
+if TYPE_CHECKING:
+    from azext_acrimport.lists.shard import Shard
 
 
 class ImportCommand:  # pylint: disable=too-few-public-methods
@@ -71,7 +72,7 @@ class ImportCommand:  # pylint: disable=too-few-public-methods
             if isinstance(prepared, Unready):
                 raise prepared.failure
             if self._dry_run:
-                return forecast([prepared], connections, self._effort)[0].as_dict()
+                return self._forecast([prepared], connections)[0]
             say_routes([prepared])
             (ended,) = self._run([prepared], connections)
             if ended.failure:
@@ -84,7 +85,7 @@ class ImportCommand:  # pylint: disable=too-few-public-methods
     def _many(self, prepared: Sequence[Prepared], connections: Connections) -> list[dict[str, Any]]:
         """Import what can be imported, and tell of each how it ended; the exit code says whether any failed."""
         if self._dry_run:
-            return [each.as_dict() for each in forecast(prepared, connections, self._effort)]
+            return self._forecast(prepared, connections)
         orders = [each for each in prepared if isinstance(each, Order)]
         unready = {id(each): outcome_of_unready(each) for each in prepared if isinstance(each, Unready)}
         for outcome in unready.values():
@@ -100,6 +101,11 @@ class ImportCommand:  # pylint: disable=too-few-public-methods
         if any(each.status in (Status.FAILED, Status.SKIPPED) for each in results):
             exit_after_output(self._cli_ctx, 1)
         return [each.as_dict() for each in results]
+
+    def _forecast(self, prepared: Sequence[Prepared], connections: Connections) -> list[dict[str, Any]]:
+        from azext_acrimport.dryrun import forecast
+
+        return [each.as_dict() for each in forecast(prepared, connections, self._effort)]
 
     def _run(
         self, orders: Sequence[Order], connections: Connections, tell: Callable[[Ended], None] | None = None
@@ -126,8 +132,12 @@ class ImportCommand:  # pylint: disable=too-few-public-methods
 
 
 def _part_of(shard: str | None, *, is_many: bool) -> Shard | None:
-    part = Shard.parse(shard, os.environ) if shard else None
-    if part and not is_many:
+    if not shard:
+        return None
+    from azext_acrimport.lists.shard import Shard
+
+    part = Shard.parse(shard, os.environ)
+    if not is_many:
         raise InvalidRequest("--shard divides many images, and here is one: leave it out, or give --from-file")
     return part
 

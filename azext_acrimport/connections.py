@@ -12,13 +12,12 @@ import threading
 import urllib.request
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_acrimport.credentials import given_credentials, saved_credentials, signed_in_identity
 from azext_acrimport.docker_config import asked_once
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.identity.sign_in import sign_in, token_for_service
-from azext_acrimport.layout.repository import LayoutRepository, Layouts
 from azext_acrimport.orders import Effort, Login, Order
 from azext_acrimport.registry.credentials import Credentials, EntraIdentity
 from azext_acrimport.registry.registry import Registry
@@ -26,6 +25,9 @@ from azext_acrimport.registry.repository import Repository
 from azext_acrimport.registry.retry import Clock, RetryPolicy
 from azext_acrimport.registry.transport import Transport, TransportSettings
 from azext_acrimport.resolve import Endpoint
+
+if TYPE_CHECKING:
+    from azext_acrimport.layout.repository import LayoutRepository, Layouts
 
 Hide = Callable[[str], None]
 """Takes a secret that is to be in no log."""
@@ -46,7 +48,7 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         self._cli_ctx = cli_ctx
         self._hide = hide
         self._signed_in: dict[tuple[str, str], EntraIdentity | IdentityFailure] = {}
-        self._layouts = Layouts(self.clock)
+        self._layouts: Layouts | None = None
         self._lock = threading.Lock()
         self._transport: Transport | None = None
         self._registries: dict[tuple[str, Credentials | None], Registry] = {}
@@ -61,7 +63,8 @@ class Connections:  # pylint: disable=too-many-instance-attributes
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._layouts.__exit__(kind, value, trace)
+        if self._layouts:
+            self._layouts.__exit__(kind, value, trace)
         if self._transport:
             self._transport.close()
 
@@ -102,7 +105,10 @@ class Connections:  # pylint: disable=too-many-instance-attributes
         One registry object for both sides lets the copier mount blobs instead of moving them.
         """
         if order.layout:
+            from azext_acrimport.layout.repository import Layouts
+
             with self._lock:
+                self._layouts = self._layouts or Layouts(self.clock)
                 return self._layouts.repository(order.layout)
         reference = order.reference
         if order.source.host == order.target.host and not order.request.login:

@@ -17,9 +17,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from knack.log import get_logger
 
@@ -61,8 +60,7 @@ def asked_once(run_helper: RunHelper | None = None) -> RunHelper:
     return ask
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """Where to look: the environment and the home directory."""
 
     environment: Mapping[str, str]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from azext_acrimport.connections import Connections
 from azext_acrimport.layout.reference import LayoutReference
-from azext_acrimport.layout.repository import LayoutRepository
 from azext_acrimport.lists.template import SourceParts, expand, has_fields
 from azext_acrimport.oci.reference import DEFAULT_TAG, Reference, is_tag, split_image
 from azext_acrimport.orders import Order, Request
@@ -97,6 +96,8 @@ def images_of(request: Request, host: str, image: str) -> Images:
 
 def _from_layout(order: Order, layout: LayoutReference, connections: Connections) -> Order:
     """The image of a layout, which may know its own name in full, or only a tag, or nothing."""
+    from azext_acrimport.layout.repository import LayoutRepository
+
     request, source = order.request, connections.source(order)
     suggested = None
     if isinstance(source, LayoutRepository) and (not request.images or any(map(has_fields, request.images))):
@@ -123,9 +124,9 @@ def _chosen(order: Order, digest: str, tags: list[str]) -> Order:
     templates = request.images or (() if request.repositories else (repository,))
     names = []
     for tag in tags:
-        named = [expand(each, replace(parts, tag=tag)) for each in templates]
+        named = [expand(each, parts._replace(tag=tag)) for each in templates]
         names += [each if ":" in each else f"{each}:{tag}" for each in named]
-    untagged = _untagged(request, replace(parts, tag=tags[0]))
+    untagged = _untagged(request, parts._replace(tag=tags[0]))
     images = Images.of(f"{repository}@{digest}", names, untagged, force=request.force)
     return replace(order, images=images)
 

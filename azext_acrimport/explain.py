@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.advice import (
     CARRY_AGAIN,
@@ -40,8 +40,7 @@ from azext_acrimport.transfer.errors import CopyError, Side
 _CLIENT_IP = re.compile(r"client with IP '([0-9A-Fa-f.:]+)' is not allowed access")
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """An error as it is shown: the name of a class of ``azure.cli.core.azclierror``, a message, lines of advice."""
 
     kind: str

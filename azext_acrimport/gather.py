@@ -16,9 +16,7 @@ from azext_acrimport._validators import via_of
 from azext_acrimport.expansion import images_of
 from azext_acrimport.identity.form import SourceIdentity
 from azext_acrimport.layout.reference import LayoutReference
-from azext_acrimport.lists.document import read_list
 from azext_acrimport.lists.entries import ListEntry
-from azext_acrimport.lists.loading import load_text
 from azext_acrimport.lists.template import check_template, has_fields
 from azext_acrimport.oci.errors import InvalidReference
 from azext_acrimport.oci.platform import Platform
@@ -44,6 +42,9 @@ def requests_of(arguments: Arguments, from_file: str | None, *, suffix: str | No
     given = {key: value for key, value in arguments.items() if value is not None and value is not False}
     if from_file is None:
         return (_request(ListEntry(0, given), suffix, config),)
+    from azext_acrimport.lists.document import read_list
+    from azext_acrimport.lists.loading import load_text
+
     listed = read_list(
         load_text(from_file, sys.stdin.buffer),
         os.environ,

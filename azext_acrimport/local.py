@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from azext_acrimport.connections import Connections
 from azext_acrimport.orders import Effort, Order
@@ -19,8 +20,10 @@ from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy_all
 from azext_acrimport.transfer.errors import CopyCancelled
 from azext_acrimport.transfer.events import Observer
-from azext_acrimport.transfer.preview import Preview, preview
 from azext_acrimport.transfer.result import CopyResult
+
+if TYPE_CHECKING:
+    from azext_acrimport.transfer.preview import Preview
 
 _FAREWELL_SECONDS = 0.7
 
@@ -62,6 +65,8 @@ def preview_from_here(roots: Sequence[Root], connections: Connections, effort: E
 
     :raises CopyCancelled: Ctrl-C was pressed, or the process was told to end.
     """
+    from azext_acrimport.transfer.preview import preview
+
     settings = CopySettings(max_connections=effort.max_connections) if effort.max_connections else None
     with _stopped_by_signals(), _time_limit(effort.timeout_seconds, connections.clock, connections.transport):
         return preview(roots, settings=settings)

@@ -7,9 +7,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.explain import Shown
 from azext_acrimport.plan import Route
@@ -27,8 +26,7 @@ class Status(str, Enum):
     SKIPPED = "skipped"  # not begun, or given up, because another image failed before
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """The route that was taken and why; ``fallback`` says that the service was tried first."""
 
     route: Route
@@ -36,8 +34,7 @@ class Taken:
     fallback: bool = False
 
 
-@dataclass(frozen=True)
-class Outcome:  # pylint: disable=too-many-instance-attributes
+class Outcome(NamedTuple):  # pylint: disable=too-many-instance-attributes
     """One image, done or not.
 
     ``source`` is its name in full, ``login_server`` and ``images`` are None where it failed before they were known;

@@ -20,9 +20,6 @@ from azext_acrimport.orders import Order
 from azext_acrimport.plan import Obstacle, RouteRefused
 from azext_acrimport.request import Images
 from azext_acrimport.transfer.errors import Side, blamed_on
-from azext_acrimport.transfer.fallback import FallbackLists
-from azext_acrimport.transfer.platforms import choose
-from azext_acrimport.transfer.referrers import discover
 
 
 def parts_of(order: Order, connections: Connections) -> Iterator[Order]:
@@ -47,6 +44,8 @@ def pinned(order: Order, connections: Connections) -> Order:
     """
     source, identifier = connections.source(order), order.identifier
     if order.request.platforms:
+        from azext_acrimport.transfer.platforms import choose
+
         choice = choose(source, identifier, order.request.platforms)
         if choice.is_new:
             named = ", ".join(map(str, order.request.platforms))
@@ -73,6 +72,8 @@ def referring(order: Order, connections: Connections) -> Iterator[Images]:
     wanted = order.request.referrers
     if wanted is None:
         return
+    from azext_acrimport.transfer.referrers import discover
+
     for referrer in discover(connections.source(order), order.identifier, wanted):
         repositories = tuple(order.images.targets)
         tags = tuple(f"{repository}:{tag}" for repository in repositories for tag in referrer.tags)
@@ -90,6 +91,8 @@ def list_referrers(order: Order, connections: Connections, digests: Sequence[str
     """
     if not (order.target.azure and order.target.azure.has_own_key):
         return
+    from azext_acrimport.transfer.fallback import FallbackLists
+
     source, to = connections.source(order), connections.target(order.target)
     with blamed_on(Side.SOURCE, source):
         manifests = [source.manifest(digest) for digest in digests]

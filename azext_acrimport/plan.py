@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Union
+from typing import NamedTuple, Union
 
 
 class Route(str, Enum):
@@ -82,8 +82,7 @@ class NetworkFacts:
         return "networkRuleSet.defaultAction is Deny"
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The route, and why in words for the user. ``may_fall_back``: a refusal of the service may lead to the other."""
 
     route: Route
@@ -121,8 +120,7 @@ def goes_by_resource_id(source: NetworkFacts, *, named_by_registry: bool, has_cr
     return not has_credentials or (named_by_registry and source.restricted and source.trusting)
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """What the choice of a route rests on.
 
     ``via_origin`` says where ``via`` was set; ``local_options`` are the given options that only the local route has.
@@ -136,8 +134,7 @@ class Case:
     local_options: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: what it leads to, a route or the obstacle to any.
 
     ``when`` says in words what ``reason`` decides: that one gives the reason in words for the user, and nothing where

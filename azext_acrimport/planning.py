@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Union
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 from knack.log import get_logger
 
@@ -21,7 +21,6 @@ from azext_acrimport.explain import Surroundings
 from azext_acrimport.identity.failure import IdentityFailure
 from azext_acrimport.layout.reference import LayoutReference
 from azext_acrimport.lists.claims import Claim, check_entries
-from azext_acrimport.lists.shard import Shard
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.orders import Order, Request
@@ -29,6 +28,9 @@ from azext_acrimport.plan import NetworkFacts, RouteRefused, choose_route
 from azext_acrimport.request import Images, InvalidRequest
 from azext_acrimport.resolve import Endpoint, RegistryMissing, Resolver, SourceArguments
 from azext_acrimport.transfer.errors import CopyError
+
+if TYPE_CHECKING:
+    from azext_acrimport.lists.shard import Shard
 
 logger = get_logger(__name__)
 
@@ -44,8 +46,7 @@ _ONE_REQUEST = (
 )
 
 
-@dataclass(frozen=True)
-class Unready:
+class Unready(NamedTuple):
     """A request that comes to no order, and why. Of others it says nothing."""
 
     request: Request

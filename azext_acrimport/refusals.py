@@ -12,9 +12,8 @@ and most texts are documented nowhere: each pattern below has its source beside 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Kind(str, Enum):
@@ -52,8 +51,7 @@ _CURABLE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A refusal, understood. ``side`` is the one to blame: ``source``, ``target``, or empty where it cannot be told."""
 
     kind: Kind
@@ -66,72 +64,67 @@ class Refusal:
         return self.kind in _CURABLE
 
 
-@dataclass(frozen=True)
-class _Rule:
-    search: Callable[[str], re.Match[str] | None]
+class _Rule(NamedTuple):
+    pattern: str
     kind: Kind
     side: str
     meaning: str
 
 
-def _rule(pattern: str, kind: Kind, side: str, meaning: str) -> _Rule:
-    return _Rule(re.compile(pattern, re.IGNORECASE | re.DOTALL).search, kind, side, meaning)
-
-
 # The first that fits decides: the narrow ones stand before the wide ones.
 _RULES = (
     # https://github.com/Azure/acr/issues/237
-    _rule(
+    _Rule(
         r"linked scope|LinkedAuthorizationFailed",
         Kind.SOURCE_RIGHTS,
         "source",
         "the signed-in identity may not read the source registry in Azure Resource Manager",
     ),
     # https://github.com/Azure/acr/issues/281
-    _rule(
+    _Rule(
         r"AuthorizationFailed.*importImage|authorization to perform action '[^']*importImage",
         Kind.RIGHTS,
         "target",
         "the signed-in identity has no right to importImage",
     ),
     # https://learn.microsoft.com/azure/container-registry/data-loss-prevention
-    _rule(
+    _Rule(
         r"export\s?policy|exports? (?:is|are) (?:disabled|not allowed)",
         Kind.EXPORT_POLICY,
         "source",
         "its images are not to leave it (exportPolicy is disabled)",
     ),
     # https://github.com/MicrosoftDocs/azure-docs/issues/115975
-    _rule(r"client with IP '[^']*' is not allowed access", Kind.NETWORK, "source", "its firewall refused the service"),
+    _Rule(r"client with IP '[^']*' is not allowed access", Kind.NETWORK, "source", "its firewall refused the service"),
     # https://github.com/Azure/acr/issues/435
-    _rule(r"Forbidden.*requested access to the resource is denied", Kind.NETWORK, "source", "it refused the service"),
+    _Rule(r"Forbidden.*requested access to the resource is denied", Kind.NETWORK, "source", "it refused the service"),
     # https://github.com/Azure/acr/issues/571; which side it is, the name in it tells
-    _rule(r"Access to \S+ denied", Kind.NETWORK, "", "its network rules refused the service"),
+    _Rule(r"Access to \S+ denied", Kind.NETWORK, "", "its network rules refused the service"),
     # https://github.com/dotnet/docker-tools/pull/1062
-    _rule(r"HAP429", Kind.THROTTLED, "target", "the service is throttling imports into this registry"),
+    _Rule(r"HAP429", Kind.THROTTLED, "target", "the service is throttling imports into this registry"),
     # https://github.com/Azure/azure-sdk-for-js/issues/34390
-    _rule(
+    _Rule(
         r"TOOMANYREQUESTS|StatusCode: 429|429 Too Many Requests|rate limit",
         Kind.THROTTLED,
         "source",
         "it has had too many requests from the addresses that the service shares",
     ),
     # https://learn.microsoft.com/azure/container-registry/container-registry-import-images (troubleshooting)
-    _rule(
+    _Rule(
         r"RFC 7233|Unexpected response status code|Unexpected length of body in response",
         Kind.SOURCE_PROTOCOL,
         "source",
         "it does not serve blobs in the ranges that the service asks for",
     ),
     # https://github.com/Azure/acr/issues/233 and /422
-    _rule(
+    _Rule(
         r"No value specified for Docker-Content-Digest|Unable to find manifest digest",
         Kind.SOURCE_PROTOCOL,
         "source",
         "it does not name the digests that the service asks for",
     ),
     # https://github.com/Azure/acr/issues/287
-    _rule(
+    _Rule(
         r"Invalid value \S+ for property parameters\.Source\.RegistryUri",
         Kind.SOURCE_PROTOCOL,
         "source",
@@ -139,7 +132,7 @@ _RULES = (
     ),
     # The limit: https://learn.microsoft.com/azure/container-registry/container-registry-import-images. No text is
     # documented, so this is wide: the number beside the word, or the word beside what says that they are too many.
-    _rule(
+    _Rule(
         r"\b50\b[^.]{0,60}manifests|manifests[^.]{0,60}\b50\b|(?:too many|number of|maximum|exceed\w*)[^.]{0,60}"
         r"manifests|manifests[^.]{0,60}(?:exceed|limit|maximum|too many)",
         Kind.TOO_MANY_MANIFESTS,
@@ -147,13 +140,13 @@ _RULES = (
         "the image has more manifests than the service imports (50)",
     ),
     # https://github.com/Azure/acr/issues/181 and /449
-    _rule(
+    _Rule(
         r"UNAUTHORIZED|Unauthorized|authentication required|StatusCode: 401",
         Kind.CREDENTIALS,
         "source",
         "it did not accept the credentials, or the repository does not exist",
     ),
-    _rule(
+    _Rule(
         r"MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown|repository name not known|manifest \S+ (?:is )?not found|"
         r"StatusCode: 404",
         Kind.NOT_FOUND,
@@ -161,15 +154,15 @@ _RULES = (
         "there is no such image or tag",
     ),
     # https://learn.microsoft.com/azure/container-registry/container-registry-faq (why a push fails)
-    _rule(
+    _Rule(
         r"REGISTRY_DISALLOWED_OPERATION|operation is disallowed",
         Kind.LOCKED,
         "target",
         "the tag or repository is locked, or the registry takes no writes",
     ),
-    _rule(r"already exists?|\bConflict\b|tag \S+ exists", Kind.TAG_EXISTS, "target", "the tag exists"),
+    _Rule(r"already exists?|\bConflict\b|tag \S+ exists", Kind.TAG_EXISTS, "target", "the tag exists"),
     # Texts of .NET's HTTP client, which the service is written with: https://github.com/dotnet/runtime
-    _rule(
+    _Rule(
         r"no such host|name or service not known|could not be resolved|nodename nor servname|connection refused|"
         r"actively refused|timed? ?out|unable to connect|failed to connect|connection attempt failed|unreachable|"
         r"error occurred while sending the request|SSL connection could not|certificate",
@@ -178,7 +171,7 @@ _RULES = (
         "the service cannot reach its host",
     ),
     # https://github.com/Azure/acr/issues/632
-    _rule(r"Error copying blobs", Kind.OPAQUE, "", "copying blobs broke off, and the service does not say why"),
+    _Rule(r"Error copying blobs", Kind.OPAQUE, "", "copying blobs broke off, and the service does not say why"),
 )
 
 _BY_STATUS = {
@@ -193,7 +186,7 @@ def classify(text: str, *, status: int | None = None, target_host: str = "", sou
     if status == 409:
         return _BY_STATUS[409]
     for rule in _RULES:
-        found = rule.search(text)
+        found = re.search(rule.pattern, text, re.IGNORECASE | re.DOTALL)  # which compiles it when it is needed
         if found:
             side = rule.side or _side_named(found.group(), target_host, source_host)
             return Refusal(rule.kind, side, rule.meaning)

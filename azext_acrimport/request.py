@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.hosts import is_acr_host, registry_name_of
 from azext_acrimport.oci.digest import printable
@@ -21,8 +21,7 @@ class InvalidRequest(ValueError):
     """An argument cannot be used; the text says which and why."""
 
 
-@dataclass(frozen=True)
-class TargetName:
+class TargetName(NamedTuple):
     """The target as given. ``login_server`` is known where the user gave it, or may be derived from the name."""
 
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from knack.log import get_logger
 
@@ -37,8 +37,7 @@ class RegistryMissing(Exception):
         return self.message
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A registry of the import: its host, what Azure Resource Manager shows of it, and what the route depends on.
 
     ``resource_id`` is what the service is to be given instead of the host.
@@ -55,8 +54,7 @@ class Endpoint:
         return self.azure.id.subscription if self.azure else None
 
 
-@dataclass(frozen=True)
-class SourceArguments:
+class SourceArguments(NamedTuple):
     """The arguments that name the source."""
 
     source: str

@@ -11,8 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from knack.log import get_logger
 
@@ -39,8 +38,7 @@ from azext_acrimport.transfer.result import CopyResult
 logger = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Ended:  # pylint: disable=too-many-instance-attributes
+class Ended(NamedTuple):  # pylint: disable=too-many-instance-attributes
     """How an order ended. ``failure`` is an exception of ours or of the SDK's; ``seconds`` are since the run began.
 
     ``digest`` and ``referrers`` are what is known of an import by the service, ``copied`` of a copy from here.

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.request import InvalidRequest
@@ -38,8 +38,7 @@ _WRITTEN = {
 FORMS = ", ".join(_WRITTEN.values())
 
 
-@dataclass(frozen=True)
-class SourceIdentity:
+class SourceIdentity(NamedTuple):
     """An identity as the user names it.
 
     ``detail`` is the tenant of ``cli``, the client ID of ``managed`` (empty: the machine's own identity) and the

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from azext_acrimport.oci.digest import is_digest, printable
 from azext_acrimport.oci.errors import InvalidReference
@@ -22,8 +22,7 @@ from azext_acrimport.oci.reference import ARCHIVE_LAYOUT
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
-@dataclass(frozen=True)
-class LayoutReference:
+class LayoutReference(NamedTuple):
     """An image in a layout. ``path`` is as the user wrote it; without ``tag`` and ``digest`` the only image is meant.
 
     The digest, where there is one, decides. ``tag`` may also be a whole name: ``docker.io/library/app:v1``.

@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from azext_acrimport.lists.errors import InvalidList, Mistake
 from azext_acrimport.oci.digest import printable
@@ -18,8 +17,7 @@ from azext_acrimport.oci.reference import DEFAULT_TAG
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """What an image is to be called.
 
     ``line`` is that of its entry. ``registry`` is the target. ``names`` are ``repository[:tag]``, without a tag for

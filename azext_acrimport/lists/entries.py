@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azext_acrimport.lists.errors import Mistake
-from azext_acrimport.lists.keys import Value
 from azext_acrimport.lists.selection import TagFilter, names_one_image
 from azext_acrimport.lists.template import check_template
 from azext_acrimport.oci.errors import OciError
 from azext_acrimport.oci.reference import is_layout
 from azext_acrimport.request import InvalidRequest
+
+if TYPE_CHECKING:
+    from azext_acrimport.lists.keys import Value
 
 # Which of these an entry says decides for all of them: a user without its password, or two ways to sign in, are wrong.
 CREDENTIALS = frozenset({"username", "password", "source-identity"})

@@ -11,12 +11,15 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidRange
 from azext_acrimport.oci.reference import is_layout
-from azext_acrimport.oci.semver import Range, Version
 from azext_acrimport.request import InvalidRequest
+
+if TYPE_CHECKING:
+    from azext_acrimport.oci.semver import Range, Version
 
 _LONGEST_PATTERN = 256  # twice the longest tag
 _PATTERN = re.compile(r"(?:[A-Za-z0-9._*?-]|\[!?[A-Za-z0-9._-]+\])+\Z")
@@ -123,7 +126,7 @@ class TagFilter:
             return False
         if not self.semver and not self.latest:
             return True
-        version = Version.parse(tag)
+        version = _version(tag)
         if version is None:
             return False
         if any(_names_variants(glob) for glob in matching):
@@ -152,6 +155,8 @@ def _check_pattern(option: str, glob: str) -> None:
 def _range(text: str | None) -> Range | None:
     if text is None:
         return None
+    from azext_acrimport.oci.semver import Range
+
     try:
         return Range.parse(text)
     except InvalidRange as ex:
@@ -166,7 +171,13 @@ def _names_variants(glob: str) -> bool:
     return "-" in _CLASS.sub("", glob)
 
 
+def _version(tag: str) -> Version | None:
+    from azext_acrimport.oci.semver import Version
+
+    return Version.parse(tag)
+
+
 def _newest(tags: list[str]) -> list[str]:
-    versions = [(version, tag) for tag in tags if (version := Version.parse(tag))]
+    versions = [(version, tag) for tag in tags if (version := _version(tag))]
     versions.sort(key=lambda each: (each[0].precedence, each[0].given), reverse=True)
     return [tag for _, tag in versions]

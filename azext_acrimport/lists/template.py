@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidReference
@@ -22,8 +22,7 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9._-]+")
 
 
-@dataclass(frozen=True)
-class SourceParts:
+class SourceParts(NamedTuple):
     """What a template can name; None where the source has no such part."""
 
     registry: str | None = None

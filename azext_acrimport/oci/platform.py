@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidPlatform
@@ -36,8 +35,7 @@ _PLAIN_VARIANTS = {  # the variant that an architecture means without one
 }
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """Where an image runs."""
 
     os: str

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.oci import media_types
 from azext_acrimport.oci.digest import algorithm_of
@@ -25,8 +24,7 @@ from azext_acrimport.oci.manifest import Manifest, written
 COSIGN_TYPES = {kind: f"application/vnd.dev.cosign.artifact.{kind}.v1+json" for kind in ("sig", "att", "sbom")}
 
 
-@dataclass(frozen=True)
-class ReferrerFilter:
+class ReferrerFilter(NamedTuple):
     """Which referrers are wanted, by artifact type: all where none is named.
 
     ``sig``, ``att`` and ``sbom`` are short for cosign's types.

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from azext_acrimport.registry.errors import Cancelled, OutOfTime
 
@@ -21,8 +22,7 @@ MAX_WAIT_SECONDS = 120.0  # a registry that asks for more is told that we give u
 PROGRESS_BYTES = 16 << 10
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How often and how patiently: ``retries`` further tries, the n-th after ``base_seconds * 2**n`` with jitter."""
 
     retries: int = 5

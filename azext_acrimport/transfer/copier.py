@@ -19,7 +19,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
@@ -41,18 +41,19 @@ from azext_acrimport.transfer.events import (
 from azext_acrimport.transfer.executor import Executor, Priority, Task
 from azext_acrimport.transfer.fallback import FallbackLists
 from azext_acrimport.transfer.fetch import MOST_AT_ONCE, ManifestFetcher
-from azext_acrimport.transfer.gathering import Gatherer
 from azext_acrimport.transfer.graph import Graph
 from azext_acrimport.transfer.look import LastLook, seen_just_now
 from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.nodes import BlobNode, ManifestNode, Node, Root, Tally, Target
 from azext_acrimport.transfer.pending import Pending
-from azext_acrimport.transfer.platforms import choose
 from azext_acrimport.transfer.put import ManifestPut
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
 from azext_acrimport.transfer.source import Source, SourceRegistry
 from azext_acrimport.transfer.survey import Survey, batch_size
 from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
+
+if TYPE_CHECKING:
+    from azext_acrimport.transfer.gathering import Gatherer
 
 __all__ = ["CopySettings", "Root", "Target", "copy", "copy_all"]
 
@@ -124,7 +125,15 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         self._is_connected = False
         self._fetcher = ManifestFetcher(self._survey, is_bulk=self._is_bulk)
         self._fallback_lists = FallbackLists()
-        self._gatherer = Gatherer(
+        self._gatherer = self._new_gatherer() if any(root.referrers is not None for root in roots) else None
+        self._mover = self.mover(
+            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=self._halted
+        )
+
+    def _new_gatherer(self) -> Gatherer:
+        from azext_acrimport.transfer.gathering import Gatherer
+
+        return Gatherer(
             self._graph,
             self._lock,
             self._survey,
@@ -132,9 +141,6 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
             guard=self._guard,
             descend=self._submit_descent,
             ascend=self._submit_ready,
-        )
-        self._mover = self.mover(
-            self._survey, self._tuning, observe, lanes=self._lanes, is_bulk=self._is_bulk, halted=self._halted
         )
 
     def run(self) -> list[CopyResult | Exception]:
@@ -220,6 +226,8 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         tally.digest = self._survey.source_digest(root.source, root.identifier)
         tally.given = self._survey.take_manifest(root.source, root.identifier)
         if root.platforms:
+            from azext_acrimport.transfer.platforms import choose
+
             choice = choose(root.source, tally.digest, root.platforms, named=root.identifier)
             tally.digest, tally.given, tally.original_digest = choice.digest, choice.manifest, choice.original_digest
         plans = [self._plan_target(tally, target) for target in root.targets]
@@ -257,6 +265,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         image, tally.given = tally.given, None  # the nodes have it
         for node in fresh:
             self._submit_descent(node)
+        assert self._gatherer is not None
         self._gatherer.begin(tally, image, images)
 
     def _finish_existing(self, tally: Tally) -> None:

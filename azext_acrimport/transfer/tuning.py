@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BULK_BYTES = 4 << 20  # a blob of more is bound by bandwidth, one of less by round trips
 FAR_SECONDS = 0.01  # a round trip from which on a guess is worth the bytes that it costs where it is wrong
@@ -21,8 +21,7 @@ _LEAST_WORKERS, _MOST_WORKERS, _WORKERS_PER_SECOND = 16, 64, 1200
 _LEAST_BULK_WORKERS, _MOST_BULK_WORKERS = 4, 8
 
 
-@dataclass(frozen=True)
-class CopySettings:
+class CopySettings(NamedTuple):
     """How much goes on at once, at the most.
 
     That is connections to each registry, of these for big blobs, and small blobs over one of them.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import command, connections, custom, planning, reporting, run, service
+from azext_acrimport import command, connections, custom, dryrun, planning, reporting, run, service
 from azext_acrimport.arm import AzureRegistry, Directory, ResourceId
 from azext_acrimport.connections import Connections
 from azext_acrimport.credentials import signed_in_identity
@@ -384,7 +384,7 @@ def test_an_identity_that_gets_no_token_is_asked_once_and_fails_its_own_entries(
 
 def test_a_dry_run_tells_and_does_nothing(world: World, leave: Leave, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        command, "forecast", lambda prepared, *_: [SimpleNamespace(as_dict=lambda: "seen")] * len(prepared)
+        dryrun, "forecast", lambda prepared, *_: [SimpleNamespace(as_dict=lambda: "seen")] * len(prepared)
     )
 
     assert world(APP, dry_run=True, return_at_once=True) == "seen"

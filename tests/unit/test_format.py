@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from azext_acrimport._format import import_table
 from azext_acrimport.outcome import Outcome, Status, Taken
 from azext_acrimport.plan import Route
@@ -71,7 +69,7 @@ def test_the_service_leaves_open_what_it_does_not_tell() -> None:
 
 
 def test_a_digest_that_was_asked_for_is_known_on_both_routes() -> None:
-    assert replace(outcome(None), digest=DIGEST).as_dict()["digest"] == DIGEST
+    assert outcome(None)._replace(digest=DIGEST).as_dict()["digest"] == DIGEST
 
 
 def test_the_table_has_a_row_for_each_name() -> None:

@@ -185,3 +185,32 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     face = {"_completers", "_help", "_params", "_validators", "_format", "commands", "plan"}
     assert ours <= {f"azext_acrimport.{name}" for name in face}
     assert not [name for name in loaded if name.startswith("azure.mgmt")]
+
+
+PLAIN = """
+import sys
+import azext_acrimport.custom, azext_acrimport._console, azext_acrimport.command
+print(*[name for name in sys.modules if name.startswith("azext_acrimport.")])
+"""
+# What only some imports are about: lists, layouts, chosen tags and platforms, referrers, plans, shards.
+OCCASIONAL = {
+    "azext_acrimport.dryrun",
+    "azext_acrimport.layout.repository",
+    "azext_acrimport.lists.document",
+    "azext_acrimport.lists.loading",
+    "azext_acrimport.lists.shard",
+    "azext_acrimport.oci.semver",
+    "azext_acrimport.transfer.gathering",
+    "azext_acrimport.transfer.platforms",
+    "azext_acrimport.transfer.preview",
+}
+
+
+def test_import_of_one_image_does_not_load_what_others_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN], capture_output=True, text=True, check=True, cwd=PACKAGE.parent, timeout=120
+    )
+    loaded = set(done.stdout.split())
+
+    assert {"azext_acrimport.run", "azext_acrimport.transfer.copier"} <= loaded
+    assert not OCCASIONAL & loaded

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import pytest
 
-from azext_acrimport import pinned
 from azext_acrimport.connections import Connections
 from azext_acrimport.existing import missing_names
 from azext_acrimport.oci.platform import Platform
@@ -19,6 +18,7 @@ from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.orders import Order
 from azext_acrimport.pinned import parts_of
 from azext_acrimport.registry.errors import NoToken, ProtocolError
+from azext_acrimport.transfer import platforms, referrers
 from azext_acrimport.transfer.errors import CopyError, Side
 from azext_acrimport.transfer.platforms import Choice
 from azext_acrimport.transfer.referrers import Referrer
@@ -47,7 +47,7 @@ def test_one_platform_is_imported_by_its_digest_under_the_same_names(monkeypatch
         asked.append((source.name, identifier, platforms))
         return Choice(TWO, original_digest=ONE)
 
-    monkeypatch.setattr(pinned, "choose", choose)
+    monkeypatch.setattr(platforms, "choose", choose)
     arm = (Platform("linux", "arm64"),)
 
     (part,) = parts(order(f"{SOURCE}:v1", platforms=arm), Answers({SOURCE: {"v1": ONE}}))
@@ -60,7 +60,7 @@ def test_one_platform_is_imported_by_its_digest_under_the_same_names(monkeypatch
 @pytest.mark.parametrize("identifier", [":v1", f"@{ONE}"])
 def test_what_refers_to_an_image_goes_to_all_its_repositories(monkeypatch: pytest.MonkeyPatch, identifier: str) -> None:
     found = [Referrer(digest(3), "sbom", ONE), Referrer(digest(4), "sig", ONE, ("sha256-1.sig",))]
-    monkeypatch.setattr(pinned, "discover", lambda source, subject, wanted: found if subject == ONE else [])
+    monkeypatch.setattr(referrers, "discover", lambda source, subject, wanted: found if subject == ONE else [])
     wanted = order(f"{SOURCE}{identifier}", referrers=ReferrerFilter(), images=("a:x", "b:y"), repositories=("c",))
 
     image, sbom, signature = parts(wanted, Answers({SOURCE: {"v1": ONE}}))
