@@ -194,8 +194,10 @@ class Sender:  # pylint: disable=too-many-instance-attributes
                 origin = origin._replace(scheme="https")
                 continue
             self._scheme.settle(origin)
+            content: bytes | None = None
             if response.status == 401 and origin == self.origin and not challenged:
                 challenged = True
+                content = self._read_refusal(response)  # which gives its connection back, for the token's request
                 if self._answers(response, scope, authorization.get("Authorization")):
                     continue
             elif response.status in REDIRECTS and method in ("GET", "HEAD") and response.status not in expect:
@@ -203,7 +205,7 @@ class Sender:  # pylint: disable=too-many-instance-attributes
                 continue
             if response.status in expect:
                 return response
-            raise self._refusal(response, request)
+            raise self._refusal(response, request, content)
         raise ProtocolError(self.host, "too many redirects")
 
     @staticmethod
@@ -220,15 +222,7 @@ class Sender:  # pylint: disable=too-many-instance-attributes
 
     def _answers(self, response: Response, scope: Scope, refused: str | None) -> bool:
         challenge = response.headers.get("www-authenticate", "")
-        try:
-            answer = self._auth.answer(self.origin, challenge, scope, refused) if challenge else None
-        except BaseException:
-            response.close()
-            raise
-        if answer is None:
-            return False
-        response.drain()
-        return True
+        return bool(challenge) and self._auth.answer(self.origin, challenge, scope, refused) is not None
 
     def _redirected(self, response: Response, origin: Origin, target: str) -> tuple[Origin, str]:
         location = response.headers.get("location", "")
@@ -253,15 +247,19 @@ class Sender:  # pylint: disable=too-many-instance-attributes
 
         return self.retrying(send)
 
-    def _refusal(self, response: Response, request: str) -> RegistryError:
-        try:
-            content = self._read(response, MAX_ERROR_BYTES)
-        except RegistryFailure:
-            content = b""  # the status says enough
+    def _refusal(self, response: Response, request: str, content: bytes | None = None) -> RegistryError:
+        """What the registry says; ``content`` is the body, where it has been read."""
+        content = self._read_refusal(response) if content is None else content
         codes, message = read_error(content)
         message = self._auth.redacted(message)
         wait = retry_after(response.headers, self.clock.today())
         return RegistryError(self.host, request, response.status, codes, message, wait)
+
+    def _read_refusal(self, response: Response) -> bytes:
+        try:
+            return self._read(response, MAX_ERROR_BYTES)
+        except RegistryFailure:
+            return b""  # the status says enough
 
     def _read(self, response: Response, limit: int) -> bytes:
         try:

@@ -102,7 +102,7 @@ class Transport:  # pylint: disable=too-many-instance-attributes
 
         :raises ConnectionFailed: that one cannot be made.
         """
-        if not self._dialer.round_trip_seconds(origin):
+        if not self._dialer.round_trip_seconds(origin) and self._made[origin] < count:
             self.give_back(origin, self._connect_anew(host, origin), True)
         with self._lock:
             missing = count - self._made[origin]
