@@ -47,9 +47,10 @@ from azext_acrimport.transfer.move import BlobMover
 from azext_acrimport.transfer.nodes import BlobNode, ManifestNode, Node, Root, Tally, Target
 from azext_acrimport.transfer.pending import Pending
 from azext_acrimport.transfer.put import ManifestPut
+from azext_acrimport.transfer.resolving import plan_target, questions
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult
-from azext_acrimport.transfer.source import Source, SourceRegistry
-from azext_acrimport.transfer.survey import Survey, batch_size
+from azext_acrimport.transfer.source import SourceRegistry
+from azext_acrimport.transfer.survey import Survey
 from azext_acrimport.transfer.tuning import BULK_BYTES, CopySettings, Tuning
 
 if TYPE_CHECKING:
@@ -170,26 +171,11 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     # Resolve
 
     def _ask(self) -> None:
-        """Ask both sides at once what the tags name, for each repository about many tags together."""
-        sources: dict[Source, list[Tally]] = {}
-        targets: dict[Repository, list[Tally]] = {}
-        for tally in self._tallies:
-            sources.setdefault(tally.root.source, []).append(tally)
-            for target in tally.root.targets:
-                targets.setdefault(target.repository, []).append(tally)
-            tally.questions = 1 + 2 * len({target.repository for target in tally.root.targets})
-        for source, tallies in sources.items():
-            for some in _batches(tallies):
-                identifiers = [tally.root.identifier for tally in some]
-                self._submit_question(some, partial(self._survey.ask_source, source, identifiers))
+        """Ask both sides at once what the tags name."""
+        for tallies, question in questions(self._tallies, self._survey):
+            self._submit_question(tallies, question)
         if not self._is_bulk:
             self._connect_ahead()
-        for repository, tallies in targets.items():
-            goal = repository.to_push()
-            self._submit_question(tallies, partial(self._survey.ask_whether_tagless, goal))
-            for some in _batches(tallies):
-                tags = sorted({tag for tally in some for tag in tally.root.tags_in(repository)})
-                self._submit_question(some, partial(self._survey.ask_target, goal, tags))
 
     def _submit_question(self, tallies: list[Tally], question: Task) -> None:
         def task() -> None:
@@ -230,7 +216,7 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 
             choice = choose(root.source, tally.digest, root.platforms, named=root.identifier)
             tally.digest, tally.given, tally.original_digest = choice.digest, choice.manifest, choice.original_digest
-        plans = [self._plan_target(tally, target) for target in root.targets]
+        plans = [plan_target(tally, target, self._survey) for target in root.targets]
         if root.referrers is not None:
             self._resolve_with_referrers(tally, plans)
             return
@@ -277,26 +263,6 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         tally.manifests_existing += 1
         self._observe(ManifestFinished(tally.digest, copied=False))
         self._observe(ImageFinished(tally.root))
-
-    def _plan_target(self, tally: Tally, target: Target) -> tuple[Target, bool] | None:
-        """What is left to do at a target, and whether the image may be there already; None when nothing is.
-
-        :raises TagExists: a tag names another image.
-        """
-        repository, force = target.repository.to_push(), tally.root.force
-        to_write = []
-        for tag in target.tags:
-            existing = self._survey.target_digest(repository, tag)
-            if existing is not None and existing != tally.digest and not force:
-                raise TagExists(repository.registry.host, repository.name, tag, existing, tally.digest)
-            if existing != tally.digest:
-                to_write.append(tag)
-        if force:
-            # What is below an existing manifest is checked too: a cache rule may have left it incomplete.
-            return Target(repository, target.tags), False
-        if target.tags:
-            return (Target(repository, tuple(to_write)), True) if to_write else None
-        return None if self._survey.target_digest(repository, tally.digest) else (Target(repository), False)
 
     # Descend
 
@@ -515,8 +481,3 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
 def _registries_of(roots: Sequence[Root]) -> set[SourceRegistry]:
     registries: set[SourceRegistry] = {root.source.registry for root in roots}
     return registries | {target.repository.registry for root in roots for target in root.targets}
-
-
-def _batches(tallies: list[Tally]) -> list[list[Tally]]:
-    size = batch_size(len(tallies))
-    return [tallies[start : start + size] for start in range(0, len(tallies), size)]
