@@ -17,7 +17,7 @@ from azext_acrimport.orders import Order, Request
 from azext_acrimport.request import Images, InvalidRequest, check_names
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.source import Source
-from azext_acrimport.transfer.survey import MOST_AT_ONCE
+from azext_acrimport.transfer.survey import MOST_TAGS_AT_ONCE
 
 NO_NAMES = Images("", ())
 """An image whose names are not known yet."""
@@ -156,8 +156,8 @@ def _by_digest(repository: Source, tags: list[str]) -> dict[str, list[str]]:
     """The tags of each digest, in their order; those that have gone meanwhile are left out."""
     found: dict[str, str | None] = {}
     with blamed_on(Side.SOURCE, repository):
-        for start in range(0, len(tags), MOST_AT_ONCE):
-            some = tags[start : start + MOST_AT_ONCE]
+        for start in range(0, len(tags), MOST_TAGS_AT_ONCE):
+            some = tags[start : start + MOST_TAGS_AT_ONCE]
             known = repository.digests_of(some)
             found.update({tag: known[tag] if tag in known else repository.digest_of(tag) for tag in some})
     groups: dict[str, list[str]] = {}

@@ -37,6 +37,7 @@ class Layout:  # pylint: disable=too-many-instance-attributes
 
     round_trip_seconds = 0.0
     counts_pulls = False
+    is_busy = False
 
     def __init__(self, reference: LayoutReference, clock: Clock | None = None) -> None:
         self.host = reference.layout

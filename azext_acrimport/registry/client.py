@@ -109,7 +109,9 @@ class Client(Sender):
         ``behind`` has sent a request whose answer is read first.
         """
         self.clock.check(self.host)
-        if self._cut_short >= _MOST_CUT_SHORT or (behind and (behind.incomplete or behind.origin != self.origin)):
+        if self._cut_short >= _MOST_CUT_SHORT or self.is_busy:
+            return None
+        if behind and (behind.incomplete or behind.origin != self.origin):
             return None
         try:
             fields = {**headers, **self._authorization(self.origin, scope)}
@@ -148,6 +150,8 @@ class Client(Sender):
                 found.append(None)
                 continue
             expected = response.status in expect
+            if not expected:
+                self.note_refusal(response)
             found.append(Answer(response.status, response.headers, content) if expected else None)
         return found + [None] * (len(paths) - len(found))
 
@@ -173,6 +177,7 @@ class Client(Sender):
                 elif response.status == 200 and not elsewhere:
                     yield response
                 else:
+                    self.note_refusal(response)
                     response.close()
                     return
         yield from self._open_elsewhere(elsewhere)
@@ -185,10 +190,11 @@ class Client(Sender):
         origin = origins.pop()
         exchange = self._transport.open(self.host, origin)
         exchange.send_all("GET", [target for _, target in urls], {})
-        with closing(Pipeline(exchange, self._note_pipeline)) as pipeline:
+        with closing(Pipeline(exchange, lambda complete: None)) as pipeline:  # another host's habits
             for response in pipeline.answers():
                 logger.debug("GET %s: %s", origin, response.status)  # what else the address says may be a secret
                 if response.status != 200:
+                    self.note_refusal(response)
                     response.close()
                     return
                 yield response

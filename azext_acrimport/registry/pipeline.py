@@ -35,11 +35,11 @@ class Pipeline:
             while self._exchange.awaited:
                 response = self._exchange.receive()
                 self._exchange.note_round_trip(time.monotonic() - self._began)
+                if not self._exchange.awaited:
+                    self._on_end(True)
                 yield response
         except RegistryFailure:
             self._on_end(False)  # what is missing is asked for again, one by one
-            return
-        self._on_end(True)
 
     def close(self) -> None:
         """Do without the answers that have not been read."""

@@ -47,6 +47,11 @@ class Registry:
         return self.host == DOCKER_HUB
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it has asked for patience just now."""
+        return self.client.is_busy
+
+    @property
     def round_trip_seconds(self) -> float:
         """How long a request takes at least; 0 before the first."""
         return self.transport.round_trip_seconds(self.client.origin)

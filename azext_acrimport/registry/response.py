@@ -22,7 +22,7 @@ _MAX_TRAILERS = 100
 _WORTH_DRAINING_BYTES = 64 << 10
 _NO_BODY = frozenset({204, 304})
 _NAMES: dict[str, str] = {}  # of headers, as they came, in lower case
-_MOST_NAMES = 200
+_MOST_NAMES, _LONGEST_NAME = 200, 64
 
 
 class HttpViolation(Exception):
@@ -211,7 +211,7 @@ def _header_name(name: str, colon: str) -> str:
     if not colon or not name or name[0] in " \t" or name[-1] in " \t":
         raise HttpViolation("a malformed response header")
     lower = name.lower()
-    if len(_NAMES) < _MOST_NAMES:
+    if len(_NAMES) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
         _NAMES[name] = lower
     return lower
 

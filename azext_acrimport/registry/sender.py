@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from azext_acrimport.oci.reference import DOCKER_HUB
@@ -40,6 +40,7 @@ _MAX_REDIRECTS = 5
 MAX_ERROR_BYTES = 64 << 10
 _MAX_TOKEN_BYTES = 1 << 20
 _FIRST_RETRIES = 2
+_BUSY, _BUSY_SECONDS = frozenset({429, 503}), 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +77,23 @@ class Sender:  # pylint: disable=too-many-instance-attributes
         self._transport = transport
         self._auth = Authenticator(host, credentials, self._fetch_token, self.clock)
         self._scheme = Scheme(_API_HOSTS.get(host, host))
+        self._busy_until = 0.0  # on the run's clock
 
     @property
     def origin(self) -> Origin:
         """Where the registry is asked, as far as is known."""
         return self._scheme.origin
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has asked for patience just now: requests are sent one by one then."""
+        return self.clock.now() < self._busy_until
+
+    def note_refusal(self, response: Response) -> None:
+        """Remember for how long a registry that has had too many requests wants to be spared."""
+        if response.status in _BUSY:
+            asked = retry_after(response.headers, self.clock.today())
+            self._busy_until = max(self._busy_until, self.clock.now() + (asked or _BUSY_SECONDS))
 
     def start(  # pylint: disable=too-many-positional-arguments
         self,
@@ -119,18 +132,22 @@ class Sender:  # pylint: disable=too-many-instance-attributes
         scheme, _, token = (self._auth.known_header(scope) or "").partition(" ")
         return token if scheme == "Bearer" else None
 
-    def farewell(self, method: str, path: str, *, scope: Scope) -> None:
-        """Send a request whose answer does not matter: once, and also when the run has been stopped."""
+    def farewell(self, method: str, paths: Sequence[str], *, scope: Scope) -> None:
+        """Send requests whose answers do not matter: all at once, and also when the run has been stopped."""
         try:
-            if self.clock.cancelled.is_set():
-                header = self._auth.known_header(scope)
-                headers = {"Authorization": header} if header else {}
-                response = self._transport.request(self.host, self.origin, method, path, headers)
+            if self.clock.cancelled.is_set() or len(paths) > 1:
+                self._farewell_at_once(method, paths, scope)
             else:
-                response = self._open(method, path, scope, {}, b"", frozenset(range(200, 500)))
-            response.drain()
+                self._open(method, paths[0], scope, {}, b"", frozenset(range(200, 500))).drain()
         except (RegistryFailure, Cancelled) as ex:
             logger.debug("%s %s: %s", method, self.origin, ex)
+
+    def _farewell_at_once(self, method: str, paths: Sequence[str], scope: Scope) -> None:
+        header = self._auth.known_header(scope)
+        exchange = self._transport.open(self.host, self.origin)
+        exchange.send_all(method, paths, {"Authorization": header} if header else {})
+        while exchange.awaited:
+            exchange.receive().drain()
 
     def locate(self, location: str | None, path: str) -> tuple[Origin, str]:
         """Read the ``Location`` of an upload session.
@@ -250,6 +267,7 @@ class Sender:  # pylint: disable=too-many-instance-attributes
     def _refusal(self, response: Response, request: str, content: bytes | None = None) -> RegistryError:
         """What the registry says; ``content`` is the body, where it has been read."""
         content = self._read_refusal(response) if content is None else content
+        self.note_refusal(response)
         codes, message = read_error(content)
         message = self._auth.redacted(message)
         wait = retry_after(response.headers, self.clock.today())

@@ -165,10 +165,12 @@ class UploadSession:
         self._follow(answer.headers)
         return int(found[1]) + 1 if found and int(found[1]) else None
 
-    def cancel(self) -> None:
-        """Tell the registry that the upload will not be completed; it need not listen."""
-        if self._location[0] == self._client.origin:
-            self._client.farewell("DELETE", self._location[1], scope=self._scope)
+    def cancel(self, *others: UploadSession) -> None:
+        """Tell the registry that the upload, and others like it, will not be completed; it need not listen."""
+        origin = self._client.origin
+        paths = [each._location[1] for each in (self, *others) if each.origin == origin]
+        if paths:
+            self._client.farewell("DELETE", paths, scope=self._scope)
 
     def interrupted(self, detail: str) -> ConnectionFailed:
         """An error that says that the upload broke off."""

@@ -44,7 +44,7 @@ class Batch:
         self._is_wanted = is_wanted
         self._on_sent = on_sent
         self._exchange: Exchange | None = None  # with the target
-        self._sent: list[BlobNode] = []
+        self.sent: list[BlobNode] = []
         self._is_cut = False  # whether only a part of a blob has been sent
 
     def run(self, sessions: Mapping[BlobNode, UploadSession]) -> list[BlobNode]:
@@ -57,15 +57,15 @@ class Batch:
             with suppress(RegistryFailure):  # whoever moves the rest meets it again, and tells
                 self._send(sessions)
             with suppress(RegistryFailure):
-                if self._exchange and len(self._sent) == len(sessions):
+                if self._exchange and len(self.sent) == len(sessions):
                     self._on_sent(self._exchange)
                 self._confirm(sessions, stored)
         finally:
-            if self._exchange and (self._is_cut or len(stored) < len(self._sent)):
+            if self._exchange and (self._is_cut or len(stored) < len(self.sent)):
                 self._exchange.close()
-            for node, session in sessions.items():
-                if node not in stored:
-                    session.cancel()
+            given_up = [session for node, session in sessions.items() if node not in stored]
+            if given_up:
+                given_up[0].cancel(*given_up[1:])
         return stored
 
     def _send(self, sessions: Mapping[BlobNode, UploadSession]) -> None:
@@ -74,10 +74,12 @@ class Batch:
                 session = sessions.get(node)
                 if session is None:
                     continue  # asked for in vain
-                if not self._is_wanted(node) or (self._exchange and session.origin != self._exchange.origin):
+                if not self._is_wanted(node):
+                    continue
+                if self._exchange and session.origin != self._exchange.origin:
                     return
                 self._forward(node, content, session)
-                self._sent.append(node)
+                self.sent.append(node)
 
     def _forward(self, node: BlobNode, content: Bytes, session: UploadSession) -> None:
         """Send one blob, checked before its last bytes go."""
@@ -96,7 +98,9 @@ class Batch:
         self._is_cut = False
 
     def _confirm(self, sessions: Mapping[BlobNode, UploadSession], stored: list[BlobNode]) -> None:
-        for node in self._sent:
-            if self._exchange:
-                sessions[node].finish_put(self._exchange)
+        exchange = self._exchange
+        if exchange is None:
+            return
+        for node in self.sent:
+            sessions[node].finish_put(exchange)
             stored.append(node)

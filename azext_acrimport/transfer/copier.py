@@ -25,6 +25,7 @@ from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.errors import Cancelled, RegistryError, RegistryFailure
 from azext_acrimport.registry.repository import Repository
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.blob import Unwanted
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, Skipped, TagExists, blamed_on
@@ -330,16 +331,25 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
     def _move_some(self) -> None:
         """Move small blobs: some together where more wait than there are workers."""
         nodes = self._pending.take(self._executor.workers)
-        if len(nodes) > 1:
-            self._guard(nodes, partial(self._move_together, nodes))
+        wanted = [node for node in nodes if not (node.failed or self._halted.is_set())]
+        if len(wanted) > 1:
+            self._move_together(wanted)
         for node in nodes:
             if not node.done:
                 self._guard(node, partial(self._move, node))
 
     def _move_together(self, nodes: Sequence[BlobNode]) -> None:
-        with self._last_look(nodes) as look:
-            outcomes = self._mover.move_together(nodes, look.begin)
-            look.end()
+        """Move small blobs as far as all goes well. Nothing fails here: what does is moved alone after it."""
+        sent: list[BlobNode] = []
+
+        def closing(exchange: Exchange, blobs: Sequence[BlobNode]) -> None:
+            sent.extend(blobs)
+            look.begin(exchange)
+
+        with self._last_look(sent) as look:
+            outcomes = self._mover.move_together(nodes, closing)
+            if outcomes.keys() >= set(sent):
+                look.end()
         for node, outcome in outcomes.items():
             self._finish_blob(node, outcome)
 

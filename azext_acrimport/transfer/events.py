@@ -22,7 +22,7 @@ class BlobsFound(NamedTuple):
 
 
 class BlobStarted(NamedTuple):
-    """The bytes of a blob begin to move. ``size`` in bytes."""
+    """The bytes of a blob begin to move, or, of small blobs that move together, have moved. ``size`` in bytes."""
 
     digest: str
     size: int

@@ -173,8 +173,11 @@ class Graph:
 
     def abandon(self, node: BlobNode) -> list[BlobNode]:
         """Nobody waits for the blob any more; return those that counted on it to be there."""
-        self._by_registry.pop((node.target.registry.host, node.blob.digest), None)
-        self._blobs.pop(_key(node.target, node.blob.digest), None)
+        by_host, key = (node.target.registry.host, node.blob.digest), _key(node.target, node.blob.digest)
+        if self._by_registry.get(by_host) is node:
+            del self._by_registry[by_host]
+        if self._blobs.get(key) is node:
+            del self._blobs[key]
         followers, node.followers = node.followers, []
         for follower in followers[:1]:
             self._by_registry[follower.target.registry.host, follower.blob.digest] = follower

@@ -102,6 +102,11 @@ class BlobNode:  # pylint: disable=too-many-instance-attributes
     followers: list[BlobNode] = field(default_factory=list)  # the same blob for other repositories of the registry
 
     @property
+    def mountable_from(self) -> str:
+        """Another repository of the registry that has the blob; empty where none is known."""
+        return "" if self.mount_from == self.target.name else self.mount_from
+
+    @property
     def failed(self) -> bool:
         """Whether nobody waits for it any more."""
         return bool(self.parents) and all(parent.failed for parent in self.parents)

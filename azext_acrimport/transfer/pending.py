@@ -13,8 +13,7 @@ import threading
 from azext_acrimport.registry.repository import Repository
 from azext_acrimport.transfer.nodes import BlobNode
 from azext_acrimport.transfer.source import Source
-
-_MOST_BYTES_TOGETHER = 4 << 20
+from azext_acrimport.transfer.tuning import BULK_BYTES
 
 _Way = tuple[Source, Repository, str]
 """Where blobs come from and go to, and where they may be mounted from."""
@@ -47,7 +46,7 @@ class Pending:
             waiting = self._ways[way]
             share = min(self._together, -(-self._count // workers))
             taken: list[BlobNode] = []
-            room = _MOST_BYTES_TOGETHER
+            room = BULK_BYTES
             while waiting and len(taken) < share and (not taken or -waiting[0][0] <= room):
                 taken.append(heapq.heappop(waiting)[2])
                 room -= taken[-1].blob.size

@@ -21,7 +21,7 @@ from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.copier import CopySettings, Job
 from azext_acrimport.transfer.errors import CopyCancelled, ReferrerTagExists, Side, TagExists, blamed_on
 from azext_acrimport.transfer.events import ignore
-from azext_acrimport.transfer.move import BlobMover
+from azext_acrimport.transfer.move import BlobMover, OnSent
 from azext_acrimport.transfer.nodes import BlobNode, Root, Tally, Target
 from azext_acrimport.transfer.result import BlobOutcome, CopyResult, Count
 
@@ -99,13 +99,11 @@ class _Exhibit(Repository):
 class _Finder(BlobMover):
     """Finds out how blobs would come to their targets."""
 
-    def move_together(
-        self, nodes: Sequence[BlobNode], closing: Callable[[Exchange], None]
-    ) -> dict[BlobNode, BlobOutcome]:
-        return {node: self.move(node, closing) for node in nodes if node.mount_from}  # which takes no question
+    def move_together(self, nodes: Sequence[BlobNode], closing: OnSent) -> dict[BlobNode, BlobOutcome]:
+        return {node: BlobOutcome.MOUNTED for node in nodes if node.mountable_from}
 
     def move(self, node: BlobNode, closing: Callable[[Exchange], None]) -> BlobOutcome:
-        if node.mount_from and node.mount_from != node.target.name:
+        if node.mountable_from:
             return BlobOutcome.MOUNTED
         with blamed_on(Side.TARGET, node.target, node.blob.digest):
             is_there = node.target.has_blob(node.blob.digest)

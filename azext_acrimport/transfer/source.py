@@ -69,6 +69,10 @@ class SourceRegistry(Protocol):
     def counts_pulls(self) -> bool:
         """Whether each manifest that is fetched counts against a limit, and a look at its digest does not."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has asked for patience just now."""
+
     def connect_ahead(self, count: int) -> None:
         """Get ready for so many questions at once.
 

@@ -19,7 +19,7 @@ from azext_acrimport.transfer import tuning
 from azext_acrimport.transfer.errors import Side, blamed_on
 from azext_acrimport.transfer.source import Source
 
-MOST_AT_ONCE = 50  # tags asked for over one connection
+MOST_TAGS_AT_ONCE = 50  # tags asked for over one connection
 _LEAST_AT_ONCE, _CONNECTIONS = 10, 4
 _MOST_MANIFESTS = 1000  # kept at a time: they are resolved before the first of them is copied
 
@@ -30,7 +30,7 @@ def batch_size(tags: int) -> int:
     All over one take one round trip as well; but a server answers them one after the other, and nothing goes on before
     the last.
     """
-    return max(_LEAST_AT_ONCE, min(MOST_AT_ONCE, -(-tags // _CONNECTIONS)))
+    return max(_LEAST_AT_ONCE, min(MOST_TAGS_AT_ONCE, -(-tags // _CONNECTIONS)))
 
 
 class Survey:

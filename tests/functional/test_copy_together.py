@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from azext_acrimport.registry.credentials import Password
+from azext_acrimport.registry.retry import RetryPolicy
 from azext_acrimport.transfer import tuning
-from azext_acrimport.transfer.copier import CopySettings, copy
-from azext_acrimport.transfer.errors import CopyError, Side
+from azext_acrimport.transfer.copier import CopySettings, copy, copy_all
+from azext_acrimport.transfer.errors import CopyError, Side, TagExists
 from azext_acrimport.transfer.events import BlobAdvanced, BlobFinished
 from azext_acrimport.transfer.result import BlobOutcome, Count
 from emulator import content
@@ -31,6 +35,7 @@ from emulator.faults import (
     redirect,
     registry_error,
 )
+from emulator.messages import Response
 from emulator.registry import BlobStorageApp
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
@@ -243,3 +248,111 @@ class TestWhenItGoesWrong:
         held = lab.target_app.store.repository(TARGET)
         assert set(held.tags) == set(images) - {"v1"}
         assert held.uploads == {}
+
+
+class _Meanwhile(Action):
+    """Have something else happen just before an answer goes out."""
+
+    def __init__(self, happen: Callable[[], None]) -> None:
+        self._happen = happen
+
+    def on_response(self, response: Response, line: Any) -> Response:
+        self._happen()
+        return response
+
+
+class TestManners:
+    """Batches are for when all goes well: who is not suited by them, or has had enough, gets no more of them."""
+
+    @pytest.fixture
+    def many(self, lab: Lab) -> content.Artifact:
+        return lab.put(content.image("many", layers=tuple(range(20_000, 20_047))))
+
+    def test_nothing_is_asked_for_an_image_that_has_failed(self, lab: Lab, many: content.Artifact) -> None:
+        denied = registry_error(403, "DENIED")
+        lab.server.faults.add(Fault(denied, host=lab.target_host, method="POST", path="/uploads/", times=None))
+        with pytest.raises(CopyError, match="403"):
+            lab.copy(settings=ONE_WORKER)
+        assert len(uploads(lab)) <= 8 + 2
+
+    @pytest.mark.parametrize("side", ["source", "target"])
+    def test_registry_that_has_had_too_many_requests_is_asked_one_by_one(
+        self, lab: Lab, many: content.Artifact, side: str
+    ) -> None:
+        host = lab.source_host if side == "source" else lab.target_host
+        method, path = ("GET", "/blobs/") if side == "source" else ("POST", "/uploads/")
+        busy = Answer(429, (("Retry-After", "7"),))
+        lab.policy = RetryPolicy(retries=20)
+        lab.server.faults.add(Fault(busy, host=host, method=method, path=path, skip=3, times=12))
+        lab.copy(settings=ONE_WORKER)
+        assert_copied(lab.target_app, many, "v1")
+        assert len(lab.clock.waits) >= 12 - 5  # no more than one batch was refused
+        assert min(lab.clock.waits) >= 7.0
+
+    def test_source_that_closes_after_each_answer(self, lab: Lab, many: content.Artifact) -> None:
+        closes = Fault(SetHeader("Connection", "close"), host=lab.source_host, path="/blobs/", times=None)
+        lab.server.faults.add(closes)
+        lab.copy(settings=ONE_WORKER)
+        assert_copied(lab.target_app, many, "v1")
+        assert uploads(lab).count("DELETE") <= 3 * 8
+
+    def test_storage_that_closes_after_each_answer(self, lab: Lab, many: content.Artifact) -> None:
+        storage = lab.server.serve_plain(BlobStorageApp(lab.source_app.store))
+        lab.behave(lab.source_app, redirect_blobs_to=f"http://{storage}")
+        lab.server.faults.add(Fault(SetHeader("Connection", "close"), host=storage, times=None))
+        lab.copy(settings=ONE_WORKER)
+        assert_copied(lab.target_app, many, "v1")
+        assert uploads(lab).count("DELETE") <= 3 * 8
+
+    def test_breaks_that_have_nothing_to_do_with_each_other_do_not_add_up(
+        self, lab: Lab, many: content.Artifact
+    ) -> None:
+        for skip in (7, 23, 39):
+            lab.server.faults.add(Fault(Reset(), host=lab.source_host, method="GET", path="/blobs/", skip=skip))
+        lab.copy(settings=ONE_WORKER)
+        assert_copied(lab.target_app, many, "v1")
+        tail = uploads(lab)[-20:]
+        assert "PUT PUT PUT PUT" in " ".join(tail)
+
+
+class TestOutcomes:
+    def test_tag_that_is_taken_while_the_rest_is_moved_alone(self, lab: Lab, image: content.Artifact) -> None:
+        """The look at the tags that goes behind a batch does not count where a part of the image was not in it."""
+        other = content.image("other")
+
+        def push_another() -> None:
+            other.put(lab.target_app.store.repository(TARGET), "v1")
+
+        failing = Fault(Answer(503), host=lab.target_host, method="POST", path="/uploads/", skip=2)
+        lab.server.faults.add(failing, Fault(_Meanwhile(push_another), method="PUT", path="/uploads/", skip=BLOBS - 1))
+        with pytest.raises(TagExists):
+            lab.copy(settings=ONE_WORKER)
+        assert lab.target_app.store.repository(TARGET).tags == {"v1": other.digest}
+
+    def test_blob_whose_answer_was_lost_counts_as_copied(self, lab: Lab, image: content.Artifact) -> None:
+        lab.server.faults.add(
+            Fault(LoseResponse(), host=lab.target_host, method="PUT", path="/uploads/", skip=BLOBS - 1)
+        )
+        result = lab.copy(settings=ONE_WORKER)
+        assert result.blobs == Count(copied=BLOBS)
+        assert result.bytes_copied == sum(map(len, image.blobs))
+        assert_clean(lab, image)
+
+    def test_another_tag_in_the_same_repository(self, lab: Lab, image: content.Artifact) -> None:
+        lab.target_host = lab.source_host
+        result = lab.copy("v1", (SOURCE, ("v2",)), force=True, settings=ONE_WORKER)
+        assert result.blobs == Count(existing=BLOBS)
+
+    def test_time_that_is_up_fails_each_image_for_itself(self, lab: Lab) -> None:
+        tags = [f"v{number}" for number in range(3)]
+        for tag in tags:
+            lab.put(content.image(tag, layers=(3_000, 2_000, 1_000)), tag)
+
+        def let_time_pass() -> None:
+            lab.clock.seconds += 1000
+
+        lab.clock.deadline = lab.clock.seconds + 500
+        lab.server.faults.add(Fault(_Meanwhile(let_time_pass), method="POST", path="/uploads/", skip=1))
+        outcomes = copy_all([lab.root(tag, (TARGET, (tag,))) for tag in tags], settings=ONE_WORKER)
+        assert [type(outcome) for outcome in outcomes] == [CopyError] * 3
+        assert lab.target_app.store.repository(TARGET).tags == {}
