@@ -72,10 +72,8 @@ class Batch:
         with closing(self._series.blobs()) as contents:
             for node, content in zip(self._nodes, contents, strict=False):
                 session = sessions.get(node)
-                if session is None:
+                if session is None or not self._is_wanted(node):
                     continue  # asked for in vain
-                if not self._is_wanted(node):
-                    continue
                 if self._exchange and session.origin != self._exchange.origin:
                     return
                 self._forward(node, content, session)
