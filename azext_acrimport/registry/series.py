@@ -62,7 +62,7 @@ class BlobSeries:
             begun.close()
 
 
-class SmallBlob:
+class SmallBlob:  # pylint: disable=too-few-public-methods
     """One blob of a series."""
 
     def __init__(self, repository: Blobs, blob: Descriptor, response: Response) -> None:

@@ -116,6 +116,11 @@ class UploadSession:
         """Where the upload goes."""
         return self._location[0]
 
+    @property
+    def path(self) -> str:
+        """What the registry calls it there, with its query."""
+        return self._location[1]
+
     def start_put(
         self, digest: str, length: int, first: memoryview | bytes = b"", *, behind: Exchange | None = None
     ) -> Exchange:
@@ -168,7 +173,7 @@ class UploadSession:
     def cancel(self, *others: UploadSession) -> None:
         """Tell the registry that the upload, and others like it, will not be completed; it need not listen."""
         origin = self._client.origin
-        paths = [each._location[1] for each in (self, *others) if each.origin == origin]
+        paths = [each.path for each in (self, *others) if each.origin == origin]
         if paths:
             self._client.farewell("DELETE", paths, scope=self._scope)
 

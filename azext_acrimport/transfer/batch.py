@@ -22,7 +22,7 @@ from azext_acrimport.transfer.source import Bytes, Series
 from azext_acrimport.transfer.verify import Verifier
 
 
-class Batch:
+class Batch:  # pylint: disable=too-many-instance-attributes,too-few-public-methods
     """Small blobs on their way from one repository to another. No two of them are the same.
 
     ``is_wanted`` tells whether to go on with one; ``on_sent`` is told when all have been sent, before the target's

@@ -342,12 +342,12 @@ class Job:  # pylint: disable=too-many-instance-attributes,too-few-public-method
         """Move small blobs as far as all goes well. Nothing fails here: what does is moved alone after it."""
         sent: list[BlobNode] = []
 
-        def closing(exchange: Exchange, blobs: Sequence[BlobNode]) -> None:
+        def under_way(exchange: Exchange, blobs: Sequence[BlobNode]) -> None:
             sent.extend(blobs)
             look.begin(exchange)
 
         with self._last_look(sent) as look:
-            outcomes = self._mover.move_together(nodes, closing)
+            outcomes = self._mover.move_together(nodes, under_way)
             if outcomes.keys() >= set(sent):
                 look.end()
         for node, outcome in outcomes.items():

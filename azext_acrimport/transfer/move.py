@@ -31,7 +31,7 @@ _MOST_THWARTED = 3  # batches in a row, after which blobs go alone: not every re
 OnSent = Callable[[Exchange, Sequence[BlobNode]], None]
 
 
-class BlobMover:
+class BlobMover:  # pylint: disable=too-many-instance-attributes
     """Sees to it that blobs are at their targets. Safe for several threads.
 
     ``lanes`` tells how many connections a big blob may use; ``is_bulk`` whether many images are copied at once.

@@ -15,7 +15,7 @@ from azext_acrimport.oci.manifest import Manifest
 from azext_acrimport.registry.sender import OnWait
 
 
-class Bytes(Protocol):
+class Bytes(Protocol):  # pylint: disable=too-few-public-methods
     """A blob's bytes in order, unchecked."""
 
     def read(self, buffer: memoryview) -> memoryview:
