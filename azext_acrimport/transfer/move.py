@@ -82,10 +82,10 @@ class BlobMover:  # pylint: disable=too-many-instance-attributes
             self._survey.saw_content(node.target)
         return outcome
 
-    def move_together(self, nodes: Sequence[BlobNode], closing: OnSent) -> dict[BlobNode, BlobOutcome]:
+    def move_together(self, nodes: Sequence[BlobNode], on_sent: OnSent) -> dict[BlobNode, BlobOutcome]:
         """Move small blobs that all go the same way at once; tell how they came there, as far as all went well.
 
-        The others are for :meth:`move`, which meets again what went wrong, and tells. ``closing`` is told which blobs
+        The others are for :meth:`move`, which meets again what went wrong, and tells. ``on_sent`` is told which blobs
         are there or have all been sent, before the answers are awaited.
         """
         simple = [node for node in nodes if self._is_simple(node)]
@@ -95,14 +95,14 @@ class BlobMover:  # pylint: disable=too-many-instance-attributes
             return {}
         outcomes: dict[BlobNode, BlobOutcome] = {}
         with suppress(RegistryFailure):
-            outcomes = self._move_simple(simple, closing)
+            outcomes = self._move_simple(simple, on_sent)
         if len(outcomes) == len(simple):
             self._thwarted[way] = 0
         elif all(map(self._is_wanted, simple)):
             self._thwarted[way] += 1
         return outcomes
 
-    def _move_simple(self, nodes: Sequence[BlobNode], closing: OnSent) -> dict[BlobNode, BlobOutcome]:
+    def _move_simple(self, nodes: Sequence[BlobNode], on_sent: OnSent) -> dict[BlobNode, BlobOutcome]:
         source, target, mount_from = nodes[0].source, nodes[0].target, nodes[0].mountable_from
         ahead = None
         if not mount_from and self._survey.is_worth_a_guess(source, target):
@@ -115,7 +115,7 @@ class BlobMover:  # pylint: disable=too-many-instance-attributes
             wanted = nodes if ahead else list(sessions)
             series = ahead or source.series([node.blob for node in wanted])
             under_way = found + list(sessions)
-            sent = self._send_together(wanted, series, sessions, lambda exchange: closing(exchange, under_way))
+            sent = self._send_together(wanted, series, sessions, lambda exchange: on_sent(exchange, under_way))
         finally:
             if ahead:
                 ahead.close()
@@ -130,19 +130,19 @@ class BlobMover:  # pylint: disable=too-many-instance-attributes
         is_known_to_be_new = bool(node.mountable_from) or (self._is_bulk and self._survey.is_empty(target))
         asks_twice = not is_known_to_be_new and self._mounts.must_ask_twice(target, size)
         is_plain = bool(size) and target.registry.habits.form_for(size) is Form.PUT
-        return is_plain and not asks_twice and self._is_wanted(node)
+        return is_plain and not asks_twice
 
     def _send_together(
         self,
         nodes: Sequence[BlobNode],
         series: Series,
         sessions: Mapping[BlobNode, UploadSession],
-        closing: Callable[[Exchange], None],
+        on_sent: Callable[[Exchange], None],
     ) -> list[BlobNode]:
         if not sessions:
             return []
         buffer = self._tuning.buffer(max(node.blob.size for node in nodes))
-        batch = Batch(nodes, series, buffer=buffer, is_wanted=self._is_wanted, on_sent=closing)
+        batch = Batch(nodes, series, buffer=buffer, is_wanted=self._is_wanted, on_sent=on_sent)
         stored = batch.run(sessions)
         self._unsure.update(set(batch.sent) - set(stored))
         for node in stored:

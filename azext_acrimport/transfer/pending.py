@@ -34,7 +34,7 @@ class Pending:
         with self._lock:
             self._added += 1
             self._count += 1
-            waiting = self._ways.setdefault((node.source, node.target, node.mount_from), [])
+            waiting = self._ways.setdefault((node.source, node.target, node.mountable_from), [])
             heapq.heappush(waiting, (-node.blob.size, self._added, node))
 
     def take(self, workers: int) -> list[BlobNode]:

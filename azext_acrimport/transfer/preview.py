@@ -99,7 +99,7 @@ class _Exhibit(Repository):
 class _Finder(BlobMover):
     """Finds out how blobs would come to their targets."""
 
-    def move_together(self, nodes: Sequence[BlobNode], closing: OnSent) -> dict[BlobNode, BlobOutcome]:
+    def move_together(self, nodes: Sequence[BlobNode], on_sent: OnSent) -> dict[BlobNode, BlobOutcome]:
         return {node: BlobOutcome.MOUNTED for node in nodes if node.mountable_from}
 
     def move(self, node: BlobNode, closing: Callable[[Exchange], None]) -> BlobOutcome:
