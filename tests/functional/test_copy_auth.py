@@ -19,9 +19,10 @@ from azext_acrimport.transfer.errors import CopyError, Side
 from azext_acrimport.transfer.result import CopyResult
 from emulator import content
 from emulator.auth import BasicAuth, BearerAuth, Scope, TokenService
-from emulator.faults import Action, Answer, CutResponse, Fault, SetHeader, registry_error
+from emulator.faults import Answer, CutResponse, Fault, SetHeader, registry_error
 from emulator.http import Request, Response, Server
 from emulator.registry import BlobStorageApp, RegistryApp
+from tests.support.actions import DoAfter, DoBefore
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
 SECRET = "s3cret-P@ss/word"
@@ -189,7 +190,7 @@ class TestRenewal:
     ) -> None:
         source_realm.tokens.lifetime_seconds = target_realm.tokens.lifetime_seconds = 60
         lab.source_credentials = lab.target_credentials = Password("user", SECRET)
-        lab.server.faults.add(Fault(_Later(lab, 50), method="GET", path="/blobs/", times=None))
+        lab.server.faults.add(Fault(DoAfter(lambda: lab.clock.sleep(50)), method="GET", path="/blobs/", times=None))
         lab.copy(settings=SERIAL)
         assert_copied(lab.target_app, image, "v1")
         refused = [entry for entry in lab.server.log if entry.status == 401]
@@ -199,7 +200,7 @@ class TestRenewal:
     def test_token_that_is_revoked_in_the_middle_of_a_download(self, lab: Lab, source_realm: Realm) -> None:
         artifact = lab.put(content.image(layers=(500_000, 400_000, 300_000)))
         lab.source_credentials = Password("user", SECRET)
-        lab.server.faults.add(Fault(_Revoke(source_realm.tokens), method="GET", path="/blobs/", skip=1))
+        lab.server.faults.add(Fault(DoBefore(source_realm.tokens.revoke_all), method="GET", path="/blobs/", skip=1))
         lab.copy(settings=SERIAL)
         assert_copied(lab.target_app, artifact, "v1")
 
@@ -207,14 +208,14 @@ class TestRenewal:
     def test_token_that_is_revoked_in_the_middle_of_an_upload(self, lab: Lab, target_realm: Realm, method: str) -> None:
         artifact = lab.put(content.image(layers=(500_000, 400_000, 300_000)))
         lab.target_credentials = Password("user", SECRET)
-        lab.server.faults.add(Fault(_Revoke(target_realm.tokens), method=method, path="/uploads/", skip=1))
+        lab.server.faults.add(Fault(DoBefore(target_realm.tokens.revoke_all), method=method, path="/uploads/", skip=1))
         lab.copy(settings=SERIAL)
         assert_copied(lab.target_app, artifact, "v1")
         assert lab.clock.waits == []
 
     def test_token_that_is_revoked_before_the_tag(self, lab: Lab, image: content.Artifact, target_realm: Realm) -> None:
         lab.target_credentials = Password("user", SECRET)
-        lab.server.faults.add(Fault(_Revoke(target_realm.tokens), method="PUT", path="/manifests/v1"))
+        lab.server.faults.add(Fault(DoBefore(target_realm.tokens.revoke_all), method="PUT", path="/manifests/v1"))
         lab.copy()
         assert_copied(lab.target_app, image, "v1")
 
@@ -358,28 +359,6 @@ class TestSecrets:
         lab.server.faults.add(Fault(Answer(401, challenge), host=lab.source_host, times=None))
         with pytest.raises(CopyError, match="token service"):
             lab.copy()
-
-
-class _Later(Action):
-    """Let time go by with each answer."""
-
-    def __init__(self, lab: Lab, seconds: float) -> None:
-        self._lab = lab
-        self._seconds = seconds
-
-    def on_response(self, response: Response, line: Any) -> Response:
-        self._lab.clock.seconds += self._seconds
-        return response
-
-
-class _Revoke(Action):
-    """Make all tokens invalid just before a request is looked at."""
-
-    def __init__(self, tokens: TokenService) -> None:
-        self._tokens = tokens
-
-    def on_request(self, request: Request, line: Any) -> None:
-        self._tokens.revoke_all()
 
 
 def test_a_source_whose_identity_gets_no_token_fails_its_own_image_alone(lab: Lab, image: content.Artifact) -> None:

@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from azext_acrimport.registry.credentials import Password
@@ -35,8 +32,8 @@ from emulator.faults import (
     redirect,
     registry_error,
 )
-from emulator.messages import Response
 from emulator.registry import BlobStorageApp
+from tests.support.actions import DoAfter
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
 ONE_WORKER = CopySettings(max_connections=1, bulk_connections=1)
@@ -250,17 +247,6 @@ class TestWhenItGoesWrong:
         assert held.uploads == {}
 
 
-class _Meanwhile(Action):
-    """Have something else happen just before an answer goes out."""
-
-    def __init__(self, happen: Callable[[], None]) -> None:
-        self._happen = happen
-
-    def on_response(self, response: Response, line: Any) -> Response:
-        self._happen()
-        return response
-
-
 class TestManners:
     """Batches are for when all goes well: who is not suited by them, or has had enough, gets no more of them."""
 
@@ -324,7 +310,7 @@ class TestOutcomes:
             other.put(lab.target_app.store.repository(TARGET), "v1")
 
         failing = Fault(Answer(503), host=lab.target_host, method="POST", path="/uploads/", skip=2)
-        lab.server.faults.add(failing, Fault(_Meanwhile(push_another), method="PUT", path="/uploads/", skip=BLOBS - 1))
+        lab.server.faults.add(failing, Fault(DoAfter(push_another), method="PUT", path="/uploads/", skip=BLOBS - 1))
         with pytest.raises(TagExists):
             lab.copy(settings=ONE_WORKER)
         assert lab.target_app.store.repository(TARGET).tags == {"v1": other.digest}
@@ -348,11 +334,8 @@ class TestOutcomes:
         for tag in tags:
             lab.put(content.image(tag, layers=(3_000, 2_000, 1_000)), tag)
 
-        def let_time_pass() -> None:
-            lab.clock.seconds += 1000
-
         lab.clock.deadline = lab.clock.seconds + 500
-        lab.server.faults.add(Fault(_Meanwhile(let_time_pass), method="POST", path="/uploads/", skip=1))
+        lab.server.faults.add(Fault(DoAfter(lambda: lab.clock.sleep(1000)), method="POST", path="/uploads/", skip=1))
         outcomes = copy_all([lab.root(tag, (TARGET, (tag,))) for tag in tags], settings=ONE_WORKER)
         assert [type(outcome) for outcome in outcomes] == [CopyError] * 3
         assert lab.target_app.store.repository(TARGET).tags == {}

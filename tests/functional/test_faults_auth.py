@@ -22,6 +22,7 @@ from emulator.auth import BearerAuth, TokenService
 from emulator.faults import Action, Answer, CutRequest, CutResponse, Fault, LoseResponse, Reset, Stall
 from emulator.http import Request, Response
 from emulator.registry import RegistryApp
+from tests.support.actions import DoAfter, DoBefore
 from tests.support.lab import Lab, assert_copied, transport
 
 SECRET = "s3cret-P@ss/word"
@@ -138,7 +139,7 @@ class TestAcrEndpoints:
         assert_copied(lab.target_app, image, "v1")
 
     def test_refresh_token_that_ends_is_exchanged_again(self, lab: Lab, image: content.Artifact, acr: AcrLike) -> None:
-        lab.server.faults.add(Fault(_Do(acr.forget_refresh_tokens), host=acr.host, method="PUT", path="/uploads/"))
+        lab.server.faults.add(Fault(DoBefore(acr.forget_refresh_tokens), host=acr.host, method="PUT", path="/uploads/"))
         copy_serially(lab)
         assert_copied(lab.target_app, image, "v1")
         assert acr.exchanges == 2
@@ -155,7 +156,7 @@ class TestEndings:
     """Of tokens, in the middle of what takes long."""
 
     def test_one_patch_that_outlives_its_token(self, lab: Lab, image: content.Artifact, tokens: TokenService) -> None:
-        later = _DoAfter(lambda: lab.clock.sleep(1000))
+        later = DoAfter(lambda: lab.clock.sleep(1000))
         lab.server.faults.add(Fault(later, method="PATCH", host=lab.target_host, times=None))
         copy_serially(lab, put_limit=1000)
         assert_copied(lab.target_app, image, "v1")
@@ -163,7 +164,7 @@ class TestEndings:
 
     def test_chunks_that_outlive_many_tokens(self, lab: Lab, image: content.Artifact, tokens: TokenService) -> None:
         tokens.lifetime_seconds = 60
-        later = _DoAfter(lambda: lab.clock.sleep(50))
+        later = DoAfter(lambda: lab.clock.sleep(50))
         lab.server.faults.add(Fault(later, method="PATCH", host=lab.target_host, times=None))
         copy_serially(lab, put_limit=1000, patch_limit=1000, chunk_bytes=100_000)
         assert_copied(lab.target_app, image, "v1")
@@ -185,7 +186,7 @@ class TestEndings:
     def test_token_is_refused_once_for_a_write(
         self, lab: Lab, image: content.Artifact, tokens: TokenService, form: dict[str, int]
     ) -> None:
-        lab.server.faults.add(Fault(_Do(tokens.revoke_all), host=lab.target_host, when=_is_large))
+        lab.server.faults.add(Fault(DoBefore(tokens.revoke_all), host=lab.target_host, when=_is_large))
         copy_serially(lab, **form)
         assert_copied(lab.target_app, image, "v1")
         assert lab.clock.waits == []
@@ -196,14 +197,14 @@ class TestEndings:
         """First the connection breaks behind no byte, then the token has ended: two failures without progress."""
         lab.server.faults.add(
             Fault(CutRequest(after=0), host=lab.target_host, method="PATCH", when=_is_large),
-            Fault(_Do(tokens.revoke_all), host=lab.target_host, method="PATCH", when=_is_large),
+            Fault(DoBefore(tokens.revoke_all), host=lab.target_host, method="PATCH", when=_is_large),
         )
         copy_serially(lab, put_limit=1000)
         assert_copied(lab.target_app, image, "v1")
 
     def test_all_wait_for_one_renewal(self, lab: Lab, tokens: TokenService) -> None:
         artifact = lab.put(content.many_manifests(8))
-        lab.server.faults.add(Fault(_Do(tokens.revoke_all), host=lab.target_host, method="POST", skip=3))
+        lab.server.faults.add(Fault(DoBefore(tokens.revoke_all), host=lab.target_host, method="POST", skip=3))
         lab.copy()
         assert_copied(lab.target_app, artifact, "v1")
         assert len([entry for entry in lab.server.log if entry.path == "/token"]) == 2
@@ -212,7 +213,7 @@ class TestEndings:
         """Else each one in turn is as patient as the policy says, and the run ends an hour later."""
         lab.put(content.many_manifests(12))
         lab.server.faults.add(
-            Fault(_Do(tokens.revoke_all), host=lab.target_host, method="POST", skip=8),
+            Fault(DoBefore(tokens.revoke_all), host=lab.target_host, method="POST", skip=8),
             Fault(Answer(503), path="^/token$", skip=1, times=None),
         )
         with pytest.raises(CopyError, match="503"):
@@ -225,7 +226,7 @@ class TestEndings:
         layer = content.digest_of(image.blobs[1])
         lab.server.faults.add(
             Fault(Answer(404), host=lab.source_host, path=layer, times=None),
-            Fault(_Do(tokens.revoke_all), host=lab.target_host, method="DELETE"),
+            Fault(DoBefore(tokens.revoke_all), host=lab.target_host, method="DELETE"),
         )
         with pytest.raises(CopyError):
             lab.copy()
@@ -251,27 +252,6 @@ class TestConnectionsOfFailures:
 def _connections() -> set[threading.Thread]:
     """The emulator's threads that still hold a client's connection, of whichever test."""
     return {thread for thread in threading.enumerate() if thread.name == "emulator-connection"}
-
-
-class _Do(Action):
-    """Do something just before a request is looked at."""
-
-    def __init__(self, what: Any) -> None:
-        self._what = what
-
-    def on_request(self, request: Any, line: Any) -> None:
-        self._what()
-
-
-class _DoAfter(Action):
-    """Do something when a request has been served, before its answer goes out."""
-
-    def __init__(self, what: Any) -> None:
-        self._what = what
-
-    def on_response(self, response: Any, line: Any) -> Any:
-        self._what()
-        return response
 
 
 class _RevokeAndCut(Action):

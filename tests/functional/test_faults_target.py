@@ -16,8 +16,9 @@ from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.transfer.copier import CopySettings
 from azext_acrimport.transfer.errors import CopyError, Side, TagExists
 from emulator import content
-from emulator.faults import Action, Answer, DropHeader, Fault, FlipBit, registry_error
+from emulator.faults import Answer, DropHeader, Fault, FlipBit, registry_error
 from emulator.store import Repository
+from tests.support.actions import DoBefore
 from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
 
 SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
@@ -34,16 +35,6 @@ def held(lab: Lab) -> Repository:
     return lab.target_app.store.repository(TARGET)
 
 
-class _Do(Action):
-    """Do something just before a request is looked at."""
-
-    def __init__(self, what: Callable[[], Any]) -> None:
-        self._what = what
-
-    def on_request(self, request: Any, line: Any) -> None:
-        self._what()
-
-
 class TestTagThatTurnsUp:
     """Somebody else writes the tag while the image is on its way."""
 
@@ -52,7 +43,7 @@ class TestTagThatTurnsUp:
     def meanwhile(self, lab: Lab, what: Callable[[], Any], when: tuple[str, str, str], times: int = 1) -> None:
         side, method, path = when
         host = lab.source_host if side == "source" else lab.target_host
-        lab.server.faults.add(Fault(_Do(what), host=host, method=method, path=path, times=times))
+        lab.server.faults.add(Fault(DoBefore(what), host=host, method=method, path=path, times=times))
 
     @pytest.mark.parametrize("when", WHEN)
     def test_it_is_not_overwritten(
@@ -112,7 +103,9 @@ class TestCollectedBlob:
             for digest in digests:
                 held.delete_blob(digest)
 
-        lab.server.faults.add(Fault(_Do(delete), host=lab.target_host, method="PUT", path="/manifests/", times=times))
+        lab.server.faults.add(
+            Fault(DoBefore(delete), host=lab.target_host, method="PUT", path="/manifests/", times=times)
+        )
 
     def sent(self, lab: Lab, blob: bytes) -> int:
         """How often the bytes of a blob went to the target."""
@@ -176,7 +169,7 @@ class TestCollectedBlob:
     def test_that_is_gone_at_the_source_too(self, lab: Lab, image: content.Artifact, held: Repository) -> None:
         digest = content.digest_of(image.blobs[1])
         self.collect(lab, held, digest)
-        gone = _Do(lambda: lab.source_app.store.repository(SOURCE).delete_blob(digest))
+        gone = DoBefore(lambda: lab.source_app.store.repository(SOURCE).delete_blob(digest))
         lab.server.faults.add(Fault(gone, host=lab.target_host, method="POST", path="/uploads/"))
         lab.server.faults.add(Fault(gone, host=lab.target_host, method="PUT", path="/uploads/", times=None))
         with pytest.raises(CopyError):
