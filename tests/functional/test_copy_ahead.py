@@ -14,7 +14,6 @@ import pytest
 from azext_acrimport.registry import download, stripes
 from azext_acrimport.registry.credentials import Password
 from azext_acrimport.transfer import copier, tuning
-from azext_acrimport.transfer.copier import CopySettings
 from azext_acrimport.transfer.errors import CopyError, Side
 from azext_acrimport.transfer.result import Count
 from emulator import content
@@ -22,7 +21,7 @@ from emulator.auth import BasicAuth
 from emulator.faults import Action, Answer, CutRequest, CutResponse, Fault, FlipBit, Reset, SetHeader
 from emulator.http import Request
 from emulator.registry import BlobStorageApp
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
+from tests.support.lab import ONE_WORKER, SOURCE, TARGET, Lab, assert_copied
 
 LAYER = 900_000
 STRIPE = 50_000
@@ -110,7 +109,7 @@ class TestStripes:
         assert all("Authorization" not in entry.headers for entry in lab.asked(storage))
 
     def test_one_connection_alone_is_never_split(self, lab: Lab, image: content.Artifact) -> None:
-        lab.copy(settings=CopySettings(max_connections=1, bulk_connections=1))
+        lab.copy(settings=ONE_WORKER)
         assert self.ranges(lab) == []
         assert_copied(lab.target_app, image, "v1")
 

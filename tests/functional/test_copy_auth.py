@@ -14,7 +14,7 @@ import pytest
 
 from azext_acrimport.registry.credentials import BearerToken, EntraIdentity, EntraToken, IdentityToken, Password
 from azext_acrimport.registry.errors import RegistryError
-from azext_acrimport.transfer.copier import CopySettings, copy_all
+from azext_acrimport.transfer.copier import copy_all
 from azext_acrimport.transfer.errors import CopyError, Side
 from azext_acrimport.transfer.result import CopyResult
 from emulator import content
@@ -23,10 +23,9 @@ from emulator.faults import Answer, CutResponse, Fault, SetHeader, registry_erro
 from emulator.http import Request, Response, Server
 from emulator.registry import BlobStorageApp, RegistryApp
 from tests.support.actions import DoAfter, DoBefore
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
+from tests.support.lab import SERIAL, SOURCE, TARGET, Lab, assert_copied
 
 SECRET = "s3cret-P@ss/word"
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from azext_acrimport.registry.errors import (
     RegistryError,
 )
 from azext_acrimport.registry.retry import RetryPolicy
-from azext_acrimport.transfer.copier import CopySettings, copy
+from azext_acrimport.transfer.copier import copy
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side
 from azext_acrimport.transfer.events import BlobAdvanced
 from emulator import content
@@ -39,10 +39,9 @@ from emulator.faults import (
     redirect,
     registry_error,
 )
-from tests.support.lab import SOURCE, TARGET, Lab, artifact_of, assert_copied, transport
+from tests.support.lab import SERIAL, SOURCE, TARGET, Lab, artifact_of, assert_copied, transport
 
 LAYER = 900_000
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 @pytest.fixture

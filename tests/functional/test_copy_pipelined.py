@@ -12,13 +12,11 @@ import pytest
 from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport
 from azext_acrimport.transfer import copier, tuning
-from azext_acrimport.transfer.copier import CopySettings
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content
 from emulator.faults import Answer, Fault, FlipBit, Reset, SetHeader
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
+from tests.support.lab import ONE_WORKER, SOURCE, TARGET, Lab, assert_copied
 
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
 TAGS = [f"v{number}" for number in range(6)]
 
 
@@ -31,7 +29,7 @@ def put_many(lab: Lab) -> dict[str, content.Artifact]:
 
 
 def copy_many(lab: Lab) -> None:
-    copier.copy([lab.root(tag, (TARGET, (tag,))) for tag in TAGS], settings=SERIAL)
+    copier.copy([lab.root(tag, (TARGET, (tag,))) for tag in TAGS], settings=ONE_WORKER)
 
 
 class TestManifestsOfTags:

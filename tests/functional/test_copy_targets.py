@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy, copy_all
+from azext_acrimport.transfer.copier import Root, Target, copy, copy_all
 from azext_acrimport.transfer.errors import CopyError, Side, TagExists
 from azext_acrimport.transfer.result import CopyResult, Count
 from emulator import content
 from emulator.auth import BasicAuth
 from emulator.faults import Answer, Fault, Reset, registry_error
-from tests.support.lab import SOURCE, TARGET, Lab, artifact_of, assert_copied
-
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
+from tests.support.lab import SERIAL, SOURCE, TARGET, Lab, artifact_of, assert_copied
 
 
 def _image_of(*layers: bytes) -> content.Artifact:

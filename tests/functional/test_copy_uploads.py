@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from azext_acrimport.registry.upload import MIB, Form, UploadHabits, habits_for
-from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy
+from azext_acrimport.transfer.copier import Root, Target, copy
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content
 from emulator.faults import Answer, DropHeader, Fault, SetHeader, registry_error
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
+from tests.support.lab import SERIAL, SOURCE, TARGET, Lab, assert_copied
 
 BIG = 3 * MIB + 17
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 
 
 def forms(lab: Lab) -> list[tuple[str, int]]:

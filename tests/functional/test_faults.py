@@ -14,7 +14,7 @@ import pytest
 
 from azext_acrimport.registry.errors import ConnectionFailed, RegistryError
 from azext_acrimport.registry.upload import UploadHabits
-from azext_acrimport.transfer.copier import CopySettings, copy
+from azext_acrimport.transfer.copier import copy
 from azext_acrimport.transfer.errors import CopyError, Side
 from bench.fault_kinds import FlipSentBit, LoseSession
 from bench.fault_world import Side as FaultySide
@@ -32,11 +32,10 @@ from emulator.faults import (
     registry_error,
 )
 from emulator.http import LogEntry
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied, transport
+from tests.support.lab import SERIAL, SOURCE, TARGET, Lab, assert_copied, transport
 
 KIB = 1 << 10
 LAYER = 900_000
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 ONE_PATCH = UploadHabits(put_limit=1000)
 ONE_PUT = UploadHabits()
 

@@ -15,7 +15,7 @@ import pytest
 from azext_acrimport.registry.credentials import EntraIdentity, EntraToken, Password
 from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.registry.upload import UploadHabits
-from azext_acrimport.transfer.copier import CopySettings, copy
+from azext_acrimport.transfer.copier import copy
 from azext_acrimport.transfer.errors import CopyError, Side
 from emulator import content, streams
 from emulator.auth import BearerAuth, TokenService
@@ -23,11 +23,10 @@ from emulator.faults import Action, Answer, CutRequest, CutResponse, Fault, Lose
 from emulator.http import Request, Response
 from emulator.registry import RegistryApp
 from tests.support.actions import DoAfter, DoBefore
-from tests.support.lab import Lab, assert_copied, transport
+from tests.support.lab import SERIAL, Lab, assert_copied, transport
 
 SECRET = "s3cret-P@ss/word"
 LAYER = 900_000
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
 PLAIN_429 = Answer(
     429, (("Content-Type", "text/plain"), ("Retry-After", "5")), b"Too many requests, please slow down.\n"
 )

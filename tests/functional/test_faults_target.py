@@ -13,15 +13,12 @@ from typing import Any
 import pytest
 
 from azext_acrimport.registry.errors import RegistryError
-from azext_acrimport.transfer.copier import CopySettings
 from azext_acrimport.transfer.errors import CopyError, Side, TagExists
 from emulator import content
 from emulator.faults import Answer, DropHeader, Fault, FlipBit, registry_error
 from emulator.store import Repository
 from tests.support.actions import DoBefore
-from tests.support.lab import SOURCE, TARGET, Lab, assert_copied
-
-SERIAL = CopySettings(max_connections=1, bulk_connections=1, blobs_together=1)
+from tests.support.lab import SERIAL, SOURCE, TARGET, Lab, assert_copied
 
 
 @pytest.fixture

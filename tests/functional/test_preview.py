@@ -16,23 +16,22 @@ import pytest
 from azext_acrimport.oci.platform import Platform
 from azext_acrimport.oci.referrers import ReferrerFilter
 from azext_acrimport.registry.credentials import Password
-from azext_acrimport.transfer.copier import CopySettings, Root, Target, copy_all
+from azext_acrimport.transfer.copier import Root, Target, copy_all
 from azext_acrimport.transfer.errors import CopyCancelled, CopyError, Side, TagExists
 from azext_acrimport.transfer.preview import Preview, TagChange, TagPreview, preview
 from azext_acrimport.transfer.result import CopyResult, Count
 from emulator import content, signing
 from emulator.auth import BearerAuth, TokenService
 from emulator.faults import Answer, Fault
-from tests.support.lab import SOURCE, TARGET, Lab
+from tests.support.lab import ONE_WORKER, SOURCE, TARGET, Lab
 
-SERIAL = CopySettings(max_connections=1, bulk_connections=1)
 OTHER = content.image("other")
 
 
 def looked(lab: Lab, *roots: Root) -> list[Preview | Exception]:
     """The previews of these images, after a look at all that was sent for them."""
     lab.server.log.clear()
-    found = preview(roots, settings=SERIAL)
+    found = preview(roots, settings=ONE_WORKER)
     assert {entry.method for entry in lab.server.log} <= {"GET", "HEAD"}
     return found
 
@@ -81,7 +80,7 @@ def test_the_figures_are_those_of_the_copy(
     found = seen(lab)
 
     assert found.digest == image.digest
-    assert figures(found) == figures(lab.copy(settings=SERIAL))
+    assert figures(found) == figures(lab.copy(settings=ONE_WORKER))
 
 
 def test_new_image_is_all_to_be_copied(lab: Lab) -> None:
@@ -134,7 +133,7 @@ def test_with_force_what_is_incomplete_below_is_counted(lab: Lab) -> None:
     found = seen(lab, force=True)
 
     assert found.bytes_to_move == len(image.children[0].blobs[1])
-    assert figures(found) == figures(lab.copy(force=True, settings=SERIAL))
+    assert figures(found) == figures(lab.copy(force=True, settings=ONE_WORKER))
 
 
 def test_blobs_that_images_share_move_once(lab: Lab) -> None:
@@ -151,7 +150,7 @@ def test_blobs_that_images_share_move_once(lab: Lab) -> None:
 
     found = looked(lab, *roots())
 
-    assert [figures(each) for each in found] == [figures(each) for each in copy_all(roots(), settings=SERIAL)]
+    assert [figures(each) for each in found] == [figures(each) for each in copy_all(roots(), settings=ONE_WORKER)]
     both = {**shared.all_blobs, **OTHER.all_blobs}
     assert sum(each.bytes_to_move for each in found if isinstance(each, Preview)) == sum(map(len, both.values()))
 
@@ -163,7 +162,7 @@ def test_within_one_registry_blobs_are_mounted(lab: Lab) -> None:
     found = seen(lab)
 
     assert (found.blobs, found.bytes_to_move) == (Count(mounted=len(image.all_blobs)), 0)
-    assert figures(found) == figures(lab.copy(settings=SERIAL))
+    assert figures(found) == figures(lab.copy(settings=ONE_WORKER))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ def test_platforms_and_referrers_are_chosen_as_the_copy_does(
 
     (found,) = looked(lab, replace(lab.root(), **chosen))
     assert lab.target_app.store.names() == []
-    (result,) = copy_all([replace(lab.root(), **chosen)], settings=SERIAL)
+    (result,) = copy_all([replace(lab.root(), **chosen)], settings=ONE_WORKER)
 
     assert figures(found) == figures(result)
     assert isinstance(found, Preview)
@@ -201,7 +200,7 @@ def test_tag_of_a_signature_that_names_another_one_is_a_conflict(lab: Lab) -> No
     OTHER.put(lab.target_app.store.repository(TARGET), tag)
 
     (found,) = looked(lab, replace(lab.root(), referrers=ReferrerFilter()))
-    (outcome,) = copy_all([replace(lab.root(), referrers=ReferrerFilter())], settings=SERIAL)
+    (outcome,) = copy_all([replace(lab.root(), referrers=ReferrerFilter())], settings=ONE_WORKER)
 
     assert isinstance(found, Preview)
     assert found.conflicts == (TagPreview(TARGET, tag, OTHER.digest, TagChange.CONFLICT),)

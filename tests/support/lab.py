@@ -24,6 +24,8 @@ from emulator.registry import RegistryApp
 
 SOURCE = "src/app"
 TARGET = "dst/app"
+ONE_WORKER = CopySettings(max_connections=1, bulk_connections=1)
+SERIAL = ONE_WORKER._replace(blobs_together=1)  # one blob after the other
 TIMEOUT_SECONDS = 5.0  # an upper bound: nothing here takes that long unless it hangs
 
 
