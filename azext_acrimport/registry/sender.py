@@ -24,6 +24,7 @@ from azext_acrimport.registry.errors import (
     Cancelled,
     ConnectionFailed,
     ProtocolError,
+    Reason,
     RegistryError,
     RegistryFailure,
 )
@@ -133,14 +134,26 @@ class Sender:  # pylint: disable=too-many-instance-attributes
         return token if scheme == "Bearer" else None
 
     def farewell(self, method: str, paths: Sequence[str], *, scope: Scope) -> None:
-        """Send requests whose answers do not matter: all at once, and also when the run has been stopped."""
-        try:
-            if self.clock.cancelled.is_set() or len(paths) > 1:
-                self._farewell_at_once(method, paths, scope)
-            else:
-                self._open(method, paths[0], scope, {}, b"", frozenset(range(200, 500))).drain()
-        except (RegistryFailure, Cancelled) as ex:
-            logger.debug("%s %s: %s", method, self.origin, ex)
+        """Send requests whose answers do not matter: all at once, and also when the run has been stopped.
+
+        Where the connection breaks they are sent once more, unless the run has been stopped.
+        """
+        is_last = self.clock.cancelled.is_set()
+        while True:
+            try:
+                self._send_farewell(method, paths, scope)
+                return
+            except (RegistryFailure, Cancelled) as ex:
+                logger.debug("%s %s: %s", method, self.origin, ex)
+                if is_last or not isinstance(ex, ConnectionFailed) or ex.reason is not Reason.BROKEN:
+                    return
+                is_last = True
+
+    def _send_farewell(self, method: str, paths: Sequence[str], scope: Scope) -> None:
+        if self.clock.cancelled.is_set() or len(paths) > 1:
+            self._farewell_at_once(method, paths, scope)
+        else:
+            self._open(method, paths[0], scope, {}, b"", frozenset(range(200, 500))).drain()
 
     def _farewell_at_once(self, method: str, paths: Sequence[str], scope: Scope) -> None:
         header = self._auth.known_header(scope)

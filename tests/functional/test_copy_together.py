@@ -218,6 +218,16 @@ class TestWhenItGoesWrong:
         assert len(lab.asked(lab.source_host, "GET", "/blobs/")) == BLOBS + 1
         assert uploads(lab).count("PUT") == BLOBS
 
+    @pytest.mark.parametrize("skip", [0, BLOBS - 1], ids=["several left", "one left"])
+    def test_uploads_are_given_up_over_another_connection(self, lab: Lab, image: content.Artifact, skip: int) -> None:
+        refused = registry_error(404, "BLOB_UPLOAD_UNKNOWN")
+        lab.server.faults.add(
+            Fault(refused, host=lab.target_host, method="PUT", path="/uploads/", skip=skip),
+            Fault(Reset(), host=lab.target_host, method="DELETE", path="/uploads/"),
+        )
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+
     def test_source_that_stays_broken_is_told_of(self, lab: Lab, image: content.Artifact) -> None:
         broken = content.digest_of(image.blobs[2])
         lab.server.faults.add(Fault(Answer(404), host=lab.source_host, method="GET", path=broken, times=None))
