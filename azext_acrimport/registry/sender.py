@@ -136,31 +136,32 @@ class Sender:  # pylint: disable=too-many-instance-attributes
     def farewell(self, method: str, paths: Sequence[str], *, scope: Scope) -> None:
         """Send requests whose answers do not matter: all at once, and also when the run has been stopped.
 
-        Where the connection breaks they are sent once more, unless the run has been stopped.
+        Unless it has, those that do not arrive or whose token is refused are sent once more, one by one.
         """
-        is_last = self.clock.cancelled.is_set()
-        while True:
-            try:
-                self._send_farewell(method, paths, scope)
-                return
-            except (RegistryFailure, Cancelled) as ex:
-                logger.debug("%s %s: %s", method, self.origin, ex)
-                if is_last or not isinstance(ex, ConnectionFailed) or ex.reason is not Reason.BROKEN:
-                    return
-                is_last = True
+        try:
+            unheard = self._farewell_at_once(method, paths, scope)
+            for path in () if self.clock.cancelled.is_set() else unheard:
+                self._open(method, path, scope, {}, b"", frozenset(range(200, 500))).drain()
+        except (RegistryFailure, Cancelled) as ex:
+            logger.debug("%s %s: %s", method, self.origin, ex)
 
-    def _send_farewell(self, method: str, paths: Sequence[str], scope: Scope) -> None:
-        if self.clock.cancelled.is_set() or len(paths) > 1:
-            self._farewell_at_once(method, paths, scope)
-        else:
-            self._open(method, paths[0], scope, {}, b"", frozenset(range(200, 500))).drain()
-
-    def _farewell_at_once(self, method: str, paths: Sequence[str], scope: Scope) -> None:
+    def _farewell_at_once(self, method: str, paths: Sequence[str], scope: Scope) -> list[str]:
+        """Send all with the authorization at hand; return those that are worth another try."""
         header = self._auth.known_header(scope)
-        exchange = self._transport.open(self.host, self.origin)
-        exchange.send_all(method, paths, {"Authorization": header} if header else {})
-        while exchange.awaited:
-            exchange.receive().drain()
+        unheard = list(paths)
+        try:
+            exchange = self._transport.open(self.host, self.origin)
+            exchange.send_all(method, paths, {"Authorization": header} if header else {})
+            for path in paths:
+                response = exchange.receive()
+                logger.debug("%s %s%s: %s", method, self.origin, path.partition("?")[0], response.status)
+                if response.status != 401:
+                    unheard.remove(path)
+                response.drain()
+        except ConnectionFailed as ex:
+            if ex.reason is not Reason.BROKEN:
+                raise
+        return unheard
 
     def locate(self, location: str | None, path: str) -> tuple[Origin, str]:
         """Read the ``Location`` of an upload session.

@@ -16,7 +16,7 @@ from azext_acrimport.transfer.errors import CopyError, Side, TagExists
 from azext_acrimport.transfer.events import BlobAdvanced, BlobFinished
 from azext_acrimport.transfer.result import BlobOutcome, Count
 from emulator import content
-from emulator.auth import BasicAuth
+from emulator.auth import BasicAuth, BearerAuth, TokenService
 from emulator.faults import (
     Action,
     Answer,
@@ -33,7 +33,7 @@ from emulator.faults import (
     registry_error,
 )
 from emulator.registry import BlobStorageApp
-from tests.support.actions import DoAfter
+from tests.support.actions import DoAfter, DoBefore
 from tests.support.lab import ONE_WORKER, SERIAL, SOURCE, TARGET, Lab, assert_copied
 
 LAYERS = (90_000, 80_000, 70_000, 300_000, 60_000)
@@ -219,11 +219,24 @@ class TestWhenItGoesWrong:
         assert uploads(lab).count("PUT") == BLOBS
 
     @pytest.mark.parametrize("skip", [0, BLOBS - 1], ids=["several left", "one left"])
-    def test_uploads_are_given_up_over_another_connection(self, lab: Lab, image: content.Artifact, skip: int) -> None:
+    @pytest.mark.parametrize("fault", [Reset(), CloseQuietly(), Answer(401)], ids=repr)
+    def test_uploads_are_given_up_once_more(self, lab: Lab, image: content.Artifact, fault: Action, skip: int) -> None:
         refused = registry_error(404, "BLOB_UPLOAD_UNKNOWN")
         lab.server.faults.add(
             Fault(refused, host=lab.target_host, method="PUT", path="/uploads/", skip=skip),
-            Fault(Reset(), host=lab.target_host, method="DELETE", path="/uploads/"),
+            Fault(fault, host=lab.target_host, method="DELETE", path="/uploads/"),
+        )
+        lab.copy(settings=ONE_WORKER)
+        assert_clean(lab, image)
+
+    def test_uploads_are_given_up_with_another_token(self, lab: Lab, image: content.Artifact) -> None:
+        tokens = TokenService({"user": "s3cret-word"}, clock=lab.clock.now)
+        realm = f"http://{lab.server.serve_plain(tokens)}/token"
+        lab.target_app.authorise = BearerAuth(tokens, realm=realm, service="registry.example")
+        lab.target_credentials = Password("user", "s3cret-word")
+        lab.server.faults.add(
+            Fault(FlipBit(40), host=lab.source_host, method="GET", path="/blobs/", skip=1),
+            Fault(DoBefore(tokens.revoke_all), host=lab.target_host, method="DELETE", path="/uploads/"),
         )
         lab.copy(settings=ONE_WORKER)
         assert_clean(lab, image)
