@@ -87,7 +87,7 @@ class Mounts:
             raise
 
     def _mount_to_itself(self, target: Repository, digest: str, begun: Exchange | None = None) -> UploadSession | None:
-        if self.may(target):
+        if begun or self.may(target):  # what has been asked is to be answered, whatever became known meanwhile
             try:
                 return self._noted(target, target.start_upload(mount=digest, mount_from=target.name, begun=begun))
             except RegistryError as ex:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+from azext_acrimport.registry.transport import Exchange
 from azext_acrimport.transfer.copier import Root, Target, copy, copy_all
 from azext_acrimport.transfer.errors import CopyError, Side, TagExists
+from azext_acrimport.transfer.mounts import Mounts
 from azext_acrimport.transfer.result import CopyResult, Count
 from emulator import content
 from emulator.auth import BasicAuth
@@ -217,6 +219,29 @@ class TestNoMounts:
         result = lab.copy()
         assert_copied(lab.target_app, artifact, "v1")
         assert result.bytes_copied < 1_000_000
+
+    def test_refusal_that_becomes_known_while_a_question_is_under_way(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One thread has asked for a mount when another one learns that there are none."""
+        target = lab.registry(lab.target_host).repository(TARGET)
+        target.digest_of("v1")  # so that questions can be asked ahead
+        refusal = registry_error(405, "UNSUPPORTED")
+        lab.server.faults.add(Fault(refusal, host=lab.target_host, method="POST", query="from=elsewhere"))
+        mounts, begin_has_blob = Mounts(), target.begin_has_blob
+
+        def meanwhile(digest: str, *, behind: Exchange | None = None) -> Exchange | None:
+            other = mounts.ask(target, content.digest_of(b"another"), "elsewhere")
+            assert other
+            other.cancel()
+            return begin_has_blob(digest, behind=behind)
+
+        monkeypatch.setattr(target, "begin_has_blob", meanwhile)
+        session = mounts.know(target, content.digest_of(b"large"), 1 << 20)
+
+        assert session
+        session.cancel()
+        assert lab.target_app.store.repository(TARGET).uploads == {}
 
 
 class TestTagExists:
