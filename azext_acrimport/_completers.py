@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -93,7 +92,7 @@ def _names(cli_ctx: Any, host: str, subscription: str | None) -> Callable[[str],
     from azext_acrimport.registry.transport import Transport
 
     identity = signed_in_identity(cli_ctx, subscription)
-    settings = replace(transport_settings(), timeout_seconds=LIMIT_SECONDS)
+    settings = transport_settings()._replace(timeout_seconds=LIMIT_SECONDS)
 
     def look_up(name: str) -> list[str]:
         with Transport(settings) as transport:
@@ -126,7 +125,7 @@ def _repositories(registry: Registry, after: str) -> list[str]:
 
 
 def _tags(registry: Registry, repository: str, part: str) -> list[str]:
-    readable = replace(registry.repository(repository), actions="metadata_read")  # what ACR wants of who lists tags
+    readable = registry.repository(repository).asking_for("metadata_read")  # what ACR wants of who lists tags
     return [f"{repository}:{tag}" for tag in _beginning(islice(readable.tags(), _LIMIT), part)]
 
 

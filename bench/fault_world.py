@@ -86,7 +86,7 @@ class Scenario:
     storage: bool
     source: Behaviour
     target: Behaviour
-    habits: UploadHabits
+    habits: dict[str, int]
     guesses: bool
     in_stripes: bool
     connections: int
@@ -130,11 +130,11 @@ def choose_scenario(rng: random.Random, seed: object) -> Scenario:
             docker_content_digest=rng.random() < 0.85,
             early_created=rng.random() < 0.1,
         ),
-        habits=UploadHabits(
-            put_limit=rng.choice([1 << 62, 1 << 62, 0, 1000, 100_000]),
-            patch_limit=rng.choice([1 << 62, 1 << 62, 0, 50_000, _MIB]),
-            chunk_bytes=rng.choice([64 * _KIB, 256 * _KIB, _MIB, 16 * _MIB]),
-        ),
+        habits={
+            "put_limit": rng.choice([1 << 62, 1 << 62, 0, 1000, 100_000]),
+            "patch_limit": rng.choice([1 << 62, 1 << 62, 0, 50_000, _MIB]),
+            "chunk_bytes": rng.choice([64 * _KIB, 256 * _KIB, _MIB, 16 * _MIB]),
+        },
         guesses=rng.random() < 0.5,
         in_stripes=rng.random() < 0.4,
         connections=rng.randint(1, 8),
@@ -252,7 +252,7 @@ class World:
                 Registry(side.host, transport=transport, credentials=side.credentials, policy=policy, clock=clock)
                 for side in (self.source, self.target)
             )
-            target.habits = replace(scenario.habits)
+            target.habits = UploadHabits(**scenario.habits)
             targets = tuple(Target(target.repository(name), scenario.tags) for name in scenario.targets)
             yield transport, [Root(source.repository(SOURCE), "v1", targets, scenario.force)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from azext_acrimport.check.findings import Finding
@@ -67,7 +67,7 @@ def look_around(
     :raises InvalidRequest: a source identity is given for a source outside Azure.
     """
     assignee = Assignee(_account(cli_ctx))
-    settings = replace(transport_settings(), connect_timeout_seconds=STEP_SECONDS, timeout_seconds=STEP_SECONDS)
+    settings = transport_settings()._replace(connect_timeout_seconds=STEP_SECONDS, timeout_seconds=STEP_SECONDS)
     with Transport(settings) as transport:
         here = _Here(cli_ctx, around, assignee, transport, hide)
         to, origin = here.target(target, source), here.source(target, source) if source else None

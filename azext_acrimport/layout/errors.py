@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from azext_acrimport.registry.errors import RegistryFailure
@@ -25,12 +24,13 @@ class Fault(str, Enum):
     SEVERAL_IMAGES = "several images"
 
 
-@dataclass(eq=False)
 class LayoutError(RegistryFailure):
     """An image layout cannot be read, or does not hold what is wanted. ``host`` is the layout as the user wrote it."""
 
-    fault: Fault
-    detail: str
+    def __init__(self, host: str, fault: Fault, detail: str) -> None:
+        super().__init__(host)
+        self.fault = fault
+        self.detail = detail
 
     def __str__(self) -> str:
         return self.detail

@@ -11,16 +11,17 @@ Source: OCI image specification, "Content Descriptors".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from azext_acrimport.oci.digest import check_digest, printable
 from azext_acrimport.oci.errors import InvalidManifest
 from azext_acrimport.oci.platform import Platform
 
+NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
-@dataclass(frozen=True)
-class Descriptor:
+
+class Descriptor(NamedTuple):
     """Content by digest, with its size in bytes and its media type.
 
     ``urls`` are places outside the registry where the content can be had (foreign layers). ``artifact_type`` and
@@ -33,7 +34,10 @@ class Descriptor:
     urls: tuple[str, ...] = ()
     platform: Platform | None = None
     artifact_type: str = ""
-    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = NO_ANNOTATIONS
+
+    def __hash__(self) -> int:
+        return hash(self.digest)  # annotations have no hash
 
     @property
     def is_foreign(self) -> bool:

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from azext_acrimport.oci import media_types
-from azext_acrimport.oci.descriptor import Descriptor, annotations_of, text_of
+from azext_acrimport.oci.descriptor import NO_ANNOTATIONS, Descriptor, annotations_of, text_of
 from azext_acrimport.oci.digest import digest_of, printable
 from azext_acrimport.oci.errors import InvalidManifest, UnsupportedManifest
 
@@ -29,8 +27,7 @@ MAX_MANIFEST_BYTES = (
 MAX_CHILDREN = 10_000  # bounds what a hostile index makes us do; real ones have some dozens
 
 
-@dataclass(frozen=True)
-class Manifest:  # pylint: disable=too-many-instance-attributes
+class Manifest(NamedTuple):
     """A manifest or an index: its bytes, their media type and what they refer to.
 
     ``manifests`` are the children of an index, ``blobs`` the config and layers of an image or the blobs of an
@@ -47,14 +44,17 @@ class Manifest:  # pylint: disable=too-many-instance-attributes
     subject: Descriptor | None = None
     config: Descriptor | None = None
     artifact_type: str = ""
-    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = NO_ANNOTATIONS
+
+    def __hash__(self) -> int:
+        return hash(self.digest)  # annotations have no hash
 
     @property
     def is_index(self) -> bool:
         """Whether it refers to further manifests."""
         return self.media_type in media_types.INDEXES
 
-    @cached_property
+    @property
     def descriptor(self) -> Descriptor:
         """What an index would say about this manifest."""
         return Descriptor(digest=self.digest, size=len(self.content), media_type=self.media_type)

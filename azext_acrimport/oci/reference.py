@@ -11,7 +11,7 @@ Source: OCI distribution specification, "Pulling manifests"; Docker Hub's short 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from azext_acrimport.oci.digest import check_digest, printable
 from azext_acrimport.oci.errors import InvalidDigest, InvalidReference
@@ -31,8 +31,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _MAX_NAME = 255
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """One manifest in one registry: ``registry/repository[:tag][@digest]``.
 
     The digest, where there is one, decides which manifest is meant.
@@ -58,7 +57,7 @@ class Reference:
 
     def at(self, digest: str) -> Reference:
         """The same repository, at this digest."""
-        return replace(self, tag=None, digest=digest)
+        return self._replace(tag=None, digest=digest)
 
     @staticmethod
     def parse(text: str) -> Reference:

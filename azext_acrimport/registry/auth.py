@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from azext_acrimport.registry.address import Origin
@@ -48,12 +48,14 @@ Fetch = Callable[[Origin, str, str, Mapping[str, str], bytes], "dict[str, object
 """Sends a request to a realm (origin, method, target, headers, body) and returns the JSON object of its answer."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """What goes into ``Authorization``, and until when (seconds on the clock of the run; None: for ever)."""
 
-    header: str = field(repr=False)
+    header: str
     renew_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Token(renew_at={self.renew_at})"
 
 
 class Authenticator:  # pylint: disable=too-many-instance-attributes

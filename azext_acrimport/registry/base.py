@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from azext_acrimport.registry.claims import granted_actions
 from azext_acrimport.registry.sender import Answer
@@ -20,17 +19,29 @@ if TYPE_CHECKING:
 OK = frozenset({200})
 FOUND = frozenset({200, 404})
 
+T = TypeVar("T", bound="RepositoryBase")
 
-@dataclass(frozen=True)
+
 class RepositoryBase:
     """A repository by its name. ``actions`` is what the token is asked for: ``pull``, or ``pull,push`` at a target."""
 
-    registry: Registry
-    name: str
-    actions: str = "pull"
+    def __init__(self, registry: Registry, name: str, actions: str = "pull") -> None:
+        self.registry: Final = registry
+        self.name: Final = name
+        self.actions: Final = actions
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash((self.registry, self.name, self.actions))
 
     def __str__(self) -> str:
         return f"{self.registry.host}/{self.name}"
+
+    def asking_for(self: T, actions: str) -> T:
+        """The same repository, with a token for these actions."""
+        return type(self)(self.registry, self.name, actions)
 
     @property
     def scope(self) -> tuple[str, ...]:

@@ -9,52 +9,64 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Union
+from typing import Final, Union
 
 ACR_AUDIENCE = "https://containerregistry.azure.net"
 
 
-@dataclass(frozen=True)
-class Password:
+class _Secret:
+    """A value that shows nothing of itself."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class Password(_Secret):
     """A user with a password: sent as Basic, to the registry or to the realm that it names."""
 
-    username: str
-    password: str = field(repr=False)
+    def __init__(self, username: str, password: str) -> None:
+        self.username: Final = username
+        self.password: Final = password
 
 
-@dataclass(frozen=True)
-class IdentityToken:
+class IdentityToken(_Secret):
     """An OAuth refresh token, as ``docker login`` keeps it (``identitytoken``) and ACR hands it out."""
 
-    token: str = field(repr=False)
+    def __init__(self, token: str) -> None:
+        self.token: Final = token
 
 
-@dataclass(frozen=True)
-class BearerToken:
+class BearerToken(_Secret):
     """A token that the registry itself takes, as it is."""
 
-    token: str = field(repr=False)
+    def __init__(self, token: str) -> None:
+        self.token: Final = token
 
 
-@dataclass(frozen=True)
-class EntraToken:
+class EntraToken(_Secret):
     """A Microsoft Entra access token, and the tenant that it is from (where that is known)."""
 
-    token: str = field(repr=False)
-    tenant: str | None = None
+    def __init__(self, token: str, tenant: str | None = None) -> None:
+        self.token: Final = token
+        self.tenant: Final = tenant
 
 
-@dataclass(frozen=True)
-class EntraIdentity:
+class EntraIdentity(_Secret):
     """An identity that gets Entra tokens, which ACR exchanges for its own (``POST /oauth2/exchange``).
 
     ``get_token`` takes an audience such as :data:`ACR_AUDIENCE` and may raise anything; ``audiences`` are tried in
     turn. Source: https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md
     """
 
-    get_token: Callable[[str], EntraToken] = field(repr=False)
-    audiences: tuple[str, ...] = (ACR_AUDIENCE,)
+    def __init__(self, get_token: Callable[[str], EntraToken], audiences: tuple[str, ...] = (ACR_AUDIENCE,)) -> None:
+        self.get_token: Final = get_token
+        self.audiences: Final = audiences
 
 
 def basic_authorization(username: str, password: str) -> str:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     import ssl
 
 
-@dataclass(frozen=True)
-class TransportSettings:
+class TransportSettings(NamedTuple):
     """How connections are made.
 
     ``ca_bundle`` is a file or directory of trusted certificates (None: the system's), ``proxies`` maps schemes to
@@ -39,10 +38,14 @@ class TransportSettings:
 
     ca_bundle: str | None = None
     verify: bool = True
-    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold the proxy's password
+    proxies: Mapping[str, str] = MappingProxyType({})
     user_agent: str = "acrimport"
     connect_timeout_seconds: float = 20.0
     timeout_seconds: float = 60.0
+
+    def __repr__(self) -> str:
+        """Without the proxies, which may hold a password."""
+        return repr(self._replace(proxies=MappingProxyType({}))._asdict())
 
 
 class _Place(NamedTuple):

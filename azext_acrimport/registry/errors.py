@@ -20,18 +20,19 @@ None of them knows which side of a copy the registry is on: ``transfer.errors.Co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 _RETRYABLE = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
 
 
-@dataclass(eq=False)
 class RegistryFailure(Exception):
     """Something went wrong with one registry. ``host`` is its name as the user wrote it."""
 
-    host: str
     settled = False  # set once the retries are used up: no outer loop tries again
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
 
     @property
     def retryable(self) -> bool:
@@ -39,7 +40,6 @@ class RegistryFailure(Exception):
         return False
 
 
-@dataclass(eq=False)
 class RegistryError(RegistryFailure):
     """A registry refused a request.
 
@@ -48,11 +48,21 @@ class RegistryError(RegistryFailure):
     ``retry_after`` the seconds that it asked to wait.
     """
 
-    request: str
-    status: int
-    codes: tuple[str, ...] = ()
-    message: str = ""
-    retry_after: float | None = None
+    def __init__(
+        self,
+        host: str,
+        request: str,
+        status: int,
+        codes: tuple[str, ...] = (),
+        message: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(host)
+        self.request = request
+        self.status = status
+        self.codes = codes
+        self.message = message
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         said = ": ".join(part for part in (", ".join(self.codes), self.message) if part)
@@ -74,13 +84,14 @@ class Reason(str, Enum):
     BROKEN = "broken"
 
 
-@dataclass(eq=False)
 class ConnectionFailed(RegistryFailure):
     """There was no answer. ``peer`` is the host that was spoken to: the registry's, a realm's, a storage's."""
 
-    peer: str
-    reason: Reason
-    detail: str
+    def __init__(self, host: str, peer: str, reason: Reason, detail: str) -> None:
+        super().__init__(host)
+        self.peer = peer
+        self.reason = reason
+        self.detail = detail
 
     def __str__(self) -> str:
         return f"{self.peer}: {self.detail}"
@@ -90,7 +101,6 @@ class ConnectionFailed(RegistryFailure):
         return self.reason is not Reason.TLS
 
 
-@dataclass(eq=False)
 class NoToken(RegistryFailure):
     """The identity that the registry was to be shown gets no token. The cause (``__cause__``) says why."""
 
@@ -98,32 +108,32 @@ class NoToken(RegistryFailure):
         return str(self.__cause__)
 
 
-@dataclass(eq=False)
 class ContentMismatch(RegistryFailure):
     """The registry sent other bytes than its manifest promised."""
 
-    detail: str
+    def __init__(self, host: str, detail: str) -> None:
+        super().__init__(host)
+        self.detail = detail
 
     def __str__(self) -> str:
         return self.detail
 
 
-@dataclass(eq=False)
 class ProtocolError(RegistryFailure):
     """The registry sent an answer that does not follow the distribution specification or HTTP."""
 
-    detail: str
+    def __init__(self, host: str, detail: str) -> None:
+        super().__init__(host)
+        self.detail = detail
 
     def __str__(self) -> str:
         return self.detail
 
 
-@dataclass(eq=False)
 class TooLarge(ProtocolError):
     """The registry sent a body that is longer than we take."""
 
 
-@dataclass(eq=False)
 class OutOfTime(RegistryFailure):
     """The run's time limit was reached while this registry was being waited for."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.oci.manifest import MAX_CHILDREN, MAX_MANIFEST_BYTES, Manifest
@@ -46,7 +45,7 @@ class Listings(RepositoryBase):
         except RegistryError as ex:
             if ex.status not in (401, 403) or _METADATA in self.actions:
                 raise
-            yield from replace(self, actions=f"{self.actions},{_METADATA}").tags()
+            yield from self.asking_for(f"{self.actions},{_METADATA}").tags()
         for page in pages:
             yield from page
 

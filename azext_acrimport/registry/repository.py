@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from azext_acrimport.registry.blobs import Blobs
 from azext_acrimport.registry.listing import Listings
 from azext_acrimport.registry.manifests import Manifests
@@ -19,4 +17,4 @@ class Repository(Manifests, Blobs, Listings):
 
     def to_push(self) -> Repository:
         """The same repository, to be written to."""
-        return replace(self, actions="pull,push")
+        return self.asking_for("pull,push")

@@ -11,7 +11,6 @@ import random
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from azext_acrimport.registry.errors import Cancelled, OutOfTime
@@ -41,12 +40,12 @@ class RetryPolicy(NamedTuple):
         return min(self.cap_seconds, self.base_seconds * 2.0 ** (tries - 1)) * (0.5 + chance / 2)
 
 
-@dataclass
 class Clock:
     """Time as the retries see it, and the one place where a run is told to stop or runs out of time."""
 
-    deadline: float | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline = deadline
+        self.cancelled = threading.Event()
 
     def now(self) -> float:
         """Seconds on a clock that only goes forward."""

@@ -11,7 +11,6 @@ Not for a fast one: every range costs it a request, and one stream of it is quic
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azext_acrimport.oci.descriptor import Descriptor
@@ -27,15 +26,15 @@ if TYPE_CHECKING:
 STRIPE_BYTES = 4 << 20
 
 
-@dataclass(eq=False)
 class _Lane:
     """One connection's buffer, and which stripe it holds."""
 
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(STRIPE_BYTES)))
-    stripe: int = -1
-    ready: bool = False
-    response: Response | None = None
-    begun: Exchange | None = None
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(STRIPE_BYTES))
+        self.stripe = -1
+        self.ready = False
+        self.response: Response | None = None
+        self.begun: Exchange | None = None
 
 
 class Stripes:  # pylint: disable=too-many-instance-attributes

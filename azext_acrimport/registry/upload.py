@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from azext_acrimport.registry.address import Origin
@@ -32,6 +31,8 @@ _SESSION_GONE = frozenset({400, 404, 405, 410, 416})
 _FORM_REFUSED = frozenset({405, 411, 413, 416, 501})
 _FORM_CODES = frozenset({"CONTENT_LENGTH_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
 
+_NO_LIMIT = 1 << 62
+
 
 class Form(Enum):
     """How a blob's bytes are sent: all in the closing PUT, all in one PATCH, or in PATCHes of a limited size."""
@@ -41,16 +42,18 @@ class Form(Enum):
     CHUNKS = 3
 
 
-@dataclass
 class UploadHabits:
     """What a registry takes, as far as we know; what it refuses is remembered for the rest of the run.
 
     Threads may change it at once: each change only makes it more careful, so the order does not matter.
     """
 
-    put_limit: int = 1 << 62
-    patch_limit: int = 1 << 62
-    chunk_bytes: int = 16 * MIB
+    def __init__(
+        self, *, put_limit: int = _NO_LIMIT, patch_limit: int = _NO_LIMIT, chunk_bytes: int = 16 * MIB
+    ) -> None:
+        self.put_limit = put_limit
+        self.patch_limit = patch_limit
+        self.chunk_bytes = chunk_bytes
 
     def form_for(self, size: int) -> Form:
         """The form for a blob of this size, in bytes."""

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from azext_acrimport.oci.descriptor import Descriptor
 from azext_acrimport.registry.errors import ContentMismatch, RegistryError, RegistryFailure
@@ -182,13 +181,12 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._resume(0)
 
 
-@dataclass
 class _Budget:
     """How often the target has failed since the last progress."""
 
-    tries: int = 0
-    furthest: int = 0
-    spared: bool = False
+    tries = 0
+    furthest = 0
+    spared = False
 
     def spares(self, ex: RegistryFailure, sent: int) -> bool:
         """Count a failure; say whether the next question to the registry mends it without a wait.

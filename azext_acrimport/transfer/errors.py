@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 
 from azext_acrimport.oci.errors import OciError
@@ -27,7 +26,6 @@ class Side(str, Enum):
     TARGET = "target"
 
 
-@dataclass(eq=False)
 class CopyError(Exception):
     """A copy failed at one side.
 
@@ -35,10 +33,12 @@ class CopyError(Exception):
     The cause (``__cause__``) is a ``registry.errors.RegistryFailure`` or an ``oci.errors.OciError``.
     """
 
-    side: Side
-    registry: str
-    repository: str
-    subject: str = ""
+    def __init__(self, side: Side, registry: str, repository: str, subject: str = "") -> None:
+        super().__init__(side, registry, repository, subject)
+        self.side = side
+        self.registry = registry
+        self.repository = repository
+        self.subject = subject
 
     @property
     def place(self) -> str:
@@ -50,15 +50,16 @@ class CopyError(Exception):
         return f"{self.side.value} {name}: {self.__cause__}"
 
 
-@dataclass(eq=False)
 class TagExists(Exception):
     """The target's tag names another image, and overwriting was not asked for. Nothing was moved."""
 
-    registry: str
-    repository: str
-    tag: str
-    existing_digest: str
-    source_digest: str
+    def __init__(self, registry: str, repository: str, tag: str, existing_digest: str, source_digest: str) -> None:
+        super().__init__(registry, repository, tag)
+        self.registry = registry
+        self.repository = repository
+        self.tag = tag
+        self.existing_digest = existing_digest
+        self.source_digest = source_digest
 
     def __str__(self) -> str:
         return (

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple, Union
 
 from azext_acrimport.oci.descriptor import Descriptor
@@ -27,8 +26,7 @@ class Target(NamedTuple):
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """An image to copy: the manifest ``identifier`` (a tag or digest) of the source with all that is below it.
 
     With ``platforms`` only what is for these; with ``referrers`` also what refers to what is copied.
@@ -46,25 +44,26 @@ class Root:
         return [tag for target in self.targets if target.repository == repository for tag in target.tags]
 
 
-@dataclass(eq=False)
 class Tally:  # pylint: disable=too-many-instance-attributes
     """How one root stands: what was done for it, what is still to do, and why it failed if it did."""
 
-    root: Root
-    digest: str = ""
     original_digest: str | None = None
     given: Manifest | None = None  # the root's manifest, where it is at hand already
-    media_type: str = ""
-    referrers: int = 0
-    questions: int = 0  # what the registries have yet to tell before it can be planned
-    waiting_for: int = 0
-    nodes: int = 0
-    manifests_copied: int = 0
-    manifests_existing: int = 0
-    wrote: bool = False  # whether a manifest or a tag was written
-    blobs: dict[BlobOutcome, int] = field(default_factory=lambda: dict.fromkeys(BlobOutcome, 0))
-    bytes_copied: int = 0
+    media_type = ""
+    referrers = 0
+    questions = 0  # what the registries have yet to tell before it can be planned
+    waiting_for = 0
+    nodes = 0
+    manifests_copied = 0
+    manifests_existing = 0
+    wrote = False  # whether a manifest or a tag was written
+    bytes_copied = 0
     failure: Exception | None = None
+
+    def __init__(self, root: Root, digest: str = "") -> None:
+        self.root = root
+        self.digest = digest
+        self.blobs = dict.fromkeys(BlobOutcome, 0)
 
     @property
     def is_complete(self) -> bool:
@@ -87,19 +86,20 @@ class Tally:  # pylint: disable=too-many-instance-attributes
         )
 
 
-@dataclass(eq=False)
 class BlobNode:  # pylint: disable=too-many-instance-attributes
     """A blob that is to be in a target repository."""
 
-    source: Source
-    target: Repository
-    blob: Descriptor
-    tally: Tally
-    mount_from: str = ""
-    sent: bool = False
-    done: bool = False
-    parents: list[ManifestNode] = field(default_factory=list)
-    followers: list[BlobNode] = field(default_factory=list)  # the same blob for other repositories of the registry
+    mount_from = ""
+    sent = False
+    done = False
+
+    def __init__(self, source: Source, target: Repository, blob: Descriptor, tally: Tally) -> None:
+        self.source = source
+        self.target = target
+        self.blob = blob
+        self.tally = tally
+        self.parents: list[ManifestNode] = []
+        self.followers: list[BlobNode] = []  # the same blob for other repositories of the registry
 
     @property
     def mountable_from(self) -> str:
@@ -119,7 +119,6 @@ class Look(NamedTuple):
     digests: dict[str, str | None]
 
 
-@dataclass(eq=False)
 class ManifestNode:  # pylint: disable=too-many-instance-attributes
     """A manifest that is to be in a target repository, after everything that it refers to.
 
@@ -128,26 +127,39 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
     it waits for, until all that it waits for is known.
     """
 
-    source: Source
-    target: Repository
-    digest: str
-    tally: Tally
-    depth: int
-    tags: tuple[str, ...] = ()
-    checks_target: bool = True  # whether it may be there already
-    manifest: Manifest | None = None  # once it is known, until it is put
-    gathers: bool = False
-    held: bool = False
-    name: str = ""  # what the graph knows it by, where that is neither its digest nor a root's name
-    listed: list[Manifest] = field(default_factory=list)
+    held = False
+    name = ""  # what the graph knows it by, where that is neither its digest nor a root's name
     is_there: bool | None = None  # whether the target has it, as far as it was asked
     look: Look | None = None  # what its tags were last seen to name at the target
-    waiting_for: int = 0
-    unsent: int = 0  # of those waited for
-    sent: bool = False
-    done: bool = False
-    parents: list[ManifestNode] = field(default_factory=list)
-    roots: list[Tally] = field(default_factory=list)
+    waiting_for = 0
+    unsent = 0  # of those waited for
+    sent = False
+    done = False
+
+    def __init__(
+        self,
+        source: Source,
+        target: Repository,
+        digest: str,
+        tally: Tally,
+        depth: int,
+        tags: tuple[str, ...] = (),
+        checks_target: bool = True,
+        manifest: Manifest | None = None,
+        gathers: bool = False,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.digest = digest
+        self.tally = tally
+        self.depth = depth
+        self.tags = tags
+        self.checks_target = checks_target  # whether it may be there already
+        self.manifest = manifest  # once it is known, until it is put
+        self.gathers = gathers
+        self.listed: list[Manifest] = []
+        self.parents: list[ManifestNode] = []
+        self.roots: list[Tally] = []
 
     @property
     def named(self) -> str:

@@ -11,7 +11,7 @@ Nothing is sent but GET and HEAD, and no token is asked for that allows more tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from azext_acrimport.oci.manifest import Manifest
@@ -83,7 +83,6 @@ def preview(roots: Sequence[Root], *, settings: CopySettings | None = None) -> l
         raise CopyCancelled from ex
 
 
-@dataclass(frozen=True)
 class _Exhibit(Repository):
     """A repository that a copy may take for its target: it is read, and what would be written is let go."""
 
@@ -160,7 +159,7 @@ def _to_look_at(root: Root) -> Root:
         target._replace(repository=_Exhibit(target.repository.registry, target.repository.name))
         for target in root.targets
     )
-    return replace(root, targets=tuple(targets))
+    return root._replace(targets=tuple(targets))
 
 
 def _change(existing: str | None, wanted: str, *, force: bool) -> TagChange:

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from azext_acrimport.registry.auth import Token
 from azext_acrimport.registry.credentials import BearerToken, EntraIdentity, EntraToken, IdentityToken, Password
 from azext_acrimport.registry.errors import RegistryError
 from azext_acrimport.transfer.copier import copy_all
@@ -330,9 +330,15 @@ class TestSecrets:
             BearerToken(SECRET),
             EntraToken(SECRET),
             EntraIdentity(lambda audience: EntraToken(SECRET)),
+            Token(f"Bearer {SECRET}"),
         ):
             assert SECRET not in repr(credentials)
             assert SECRET not in str(credentials)
+            assert SECRET not in f"{[credentials]}"
+
+    def test_kinds_of_credentials_are_not_the_same(self) -> None:
+        assert IdentityToken(SECRET) != BearerToken(SECRET)
+        assert IdentityToken(SECRET) == IdentityToken(SECRET)
 
     @pytest.mark.parametrize("status", [400, 401, 403, 500])
     def test_never_in_an_error(self, lab: Lab, image: content.Artifact, source_realm: Realm, status: int) -> None:
@@ -371,7 +377,7 @@ def test_a_source_whose_identity_gets_no_token_fails_its_own_image_alone(lab: La
     lab.server.faults.add(Fault(Answer(401, {"WWW-Authenticate": challenge}), host=closed_host, times=None))
     locked = lab.registry(closed_host, EntraIdentity(get_token))
     root = lab.root()
-    refused = replace(root, source=locked.repository(SOURCE), targets=lab.root("v1", ("other", ("v1",))).targets)
+    refused = root._replace(source=locked.repository(SOURCE), targets=lab.root("v1", ("other", ("v1",))).targets)
 
     failed, copied = copy_all([refused, root])
 

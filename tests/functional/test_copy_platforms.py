@@ -33,7 +33,7 @@ def platforms(*names: str) -> tuple[Platform, ...]:
 
 
 def take(lab: Lab, *names: str, **options: Any) -> CopyResult:
-    return copy([replace(lab.root(), platforms=platforms(*names), **options)])[0]
+    return copy([lab.root()._replace(platforms=platforms(*names), **options)])[0]
 
 
 def tagged(lab: Lab, tag: str = "v1") -> StoredManifest:
@@ -146,7 +146,7 @@ class TestAgain:
     def test_many_images_at_once(self, lab: Lab) -> None:
         images = [lab.put(content.multi_arch(number), f"v{number}") for number in range(3)]
         roots = [
-            replace(lab.root(f"v{number}", (TARGET, (f"v{number}",))), platforms=platforms(*TWO)) for number in range(3)
+            lab.root(f"v{number}", (TARGET, (f"v{number}",)))._replace(platforms=platforms(*TWO)) for number in range(3)
         ]
         results = copy_all(roots)
         for number, (image, result) in enumerate(zip(images, results, strict=True)):

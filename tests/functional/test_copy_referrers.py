@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,7 +65,7 @@ def attach(lab: Lab) -> None:
 
 
 def bring(lab: Lab, wanted: ReferrerFilter = ALL, *targets: tuple[str, tuple[str, ...]], **options: Any) -> CopyResult:
-    return copy([replace(lab.root("v1", *targets), referrers=wanted, **options)], observe=lab.events.append)[0]
+    return copy([lab.root("v1", *targets)._replace(referrers=wanted, **options)], observe=lab.events.append)[0]
 
 
 def list_by_tag(held: Repository, subject: Artifact, *referrers: Artifact) -> None:
@@ -175,7 +174,7 @@ class TestOrder:
         signing.signature(shared).put(source_of(lab))
         source_of(lab).delete_blob(content.digest_of(bad.children[1].blobs[1]))
         roots = [lab.root("bad", (TARGET, ("bad",))), lab.root("good", (TARGET, ("good",)))]
-        first, second = copy_all([replace(root, referrers=ALL) for root in roots])
+        first, second = copy_all([root._replace(referrers=ALL) for root in roots])
         assert isinstance(first, CopyError)
         assert isinstance(second, CopyResult)
         assert_copied(lab.target_app, good, "good")
@@ -249,7 +248,7 @@ class TestTargetWithoutApi:
             source_of(lab).tag(tag, IMAGE.digest)
         wanted = [ReferrerFilter((kind,)) for kind in (signing.NOTATION_TYPE, signing.SBOM_TYPE)]
         copy(
-            [replace(lab.root(tag, (TARGET, (tag,))), referrers=wanted[number % 2]) for number, tag in enumerate(tags)]
+            [lab.root(tag, (TARGET, (tag,)))._replace(referrers=wanted[number % 2]) for number, tag in enumerate(tags)]
         )
         assert {item["digest"] for item in listed(target_of(lab), IMAGE)} == {SIGNATURE.digest, SBOM.digest}
 
@@ -479,7 +478,7 @@ def test_same_registry(lab: Lab) -> None:
     attach(lab)
     lab.put(IMAGE)
     root: Root = lab.root()
-    result = copy([replace(root, referrers=ALL)])[0]
+    result = copy([root._replace(referrers=ALL)])[0]
     assert result.bytes_copied == 0
     for each in EVERYTHING:
         assert_copied(lab.source_app, each)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,9 +182,9 @@ def test_platforms_and_referrers_are_chosen_as_the_copy_does(
         signing.signature(each).put(lab.source_app.store.repository(SOURCE))
     lab.behave(lab.target_app, referrers=lists_referrers)
 
-    (found,) = looked(lab, replace(lab.root(), **chosen))
+    (found,) = looked(lab, lab.root()._replace(**chosen))
     assert lab.target_app.store.names() == []
-    (result,) = copy_all([replace(lab.root(), **chosen)], settings=ONE_WORKER)
+    (result,) = copy_all([lab.root()._replace(**chosen)], settings=ONE_WORKER)
 
     assert figures(found) == figures(result)
     assert isinstance(found, Preview)
@@ -199,8 +198,8 @@ def test_tag_of_a_signature_that_names_another_one_is_a_conflict(lab: Lab) -> No
     signing.cosign(image).put(lab.source_app.store.repository(SOURCE), tag)
     OTHER.put(lab.target_app.store.repository(TARGET), tag)
 
-    (found,) = looked(lab, replace(lab.root(), referrers=ReferrerFilter()))
-    (outcome,) = copy_all([replace(lab.root(), referrers=ReferrerFilter())], settings=ONE_WORKER)
+    (found,) = looked(lab, lab.root()._replace(referrers=ReferrerFilter()))
+    (outcome,) = copy_all([lab.root()._replace(referrers=ReferrerFilter())], settings=ONE_WORKER)
 
     assert isinstance(found, Preview)
     assert found.conflicts == (TagPreview(TARGET, tag, OTHER.digest, TagChange.CONFLICT),)
