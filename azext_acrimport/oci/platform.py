@@ -18,7 +18,7 @@ from azext_acrimport.oci.digest import printable
 from azext_acrimport.oci.errors import InvalidPlatform
 
 _WORD = "[a-z0-9_.-]+"
-_TEXT = re.compile(rf"(?P<os>{_WORD})/(?P<architecture>{_WORD})(?:/(?P<variant>{_WORD}))?(?::(?P<version>{_WORD}))?\Z")
+_TEXT = rf"(?P<os>{_WORD})/(?P<architecture>{_WORD})(?:/(?P<variant>{_WORD}))?(?::(?P<version>{_WORD}))?\Z"
 # Other names of the same, as containerd reads them (platforms/database.go); so do docker and every client above it.
 _OS = {"macos": "darwin"}
 _ARCHITECTURES = {
@@ -82,7 +82,7 @@ class Platform(NamedTuple):
 
         :raises InvalidPlatform: it is not of that form.
         """
-        found = _TEXT.match(text.lower())
+        found = re.match(_TEXT, text.lower())
         if not found:
             form = "os/architecture[/variant][:os.version], such as linux/amd64"
             raise InvalidPlatform(f"{printable(text)} is not a platform of the form {form}")

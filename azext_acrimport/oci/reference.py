@@ -22,12 +22,10 @@ DOCKER_HUB = "docker.io"
 DIRECTORY_LAYOUT, ARCHIVE_LAYOUT = "oci", "oci-archive"
 _DOCKER_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
 
-_HOST = re.compile(
-    r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?\Z"
-)
+_HOST = r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?\Z"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
+_REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*\Z"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z"
 _MAX_NAME = 255
 
 
@@ -120,7 +118,7 @@ def check_registry(host: str) -> str:
     """
     lowered = host.lower()
     _, _, port = lowered.rpartition(":") if not lowered.endswith("]") else ("", "", "")
-    if not _HOST.match(lowered) or len(lowered) > _MAX_NAME or (port.isdigit() and int(port) > 65535):
+    if not re.match(_HOST, lowered) or len(lowered) > _MAX_NAME or (port.isdigit() and int(port) > 65535):
         raise InvalidReference(f"{printable(host)} is not the address of a registry")
     return lowered
 
@@ -130,15 +128,15 @@ def check_repository(name: str) -> str:
 
     :raises InvalidReference: it does not follow the distribution specification (lower case, no empty components).
     """
-    if not _REPOSITORY.match(name) or len(name) > _MAX_NAME:
-        hint = "; repository names are lower case" if _REPOSITORY.match(name.lower()) else ""
+    if not re.match(_REPOSITORY, name) or len(name) > _MAX_NAME:
+        hint = "; repository names are lower case" if re.match(_REPOSITORY, name.lower()) else ""
         raise InvalidReference(f"{printable(name)} is not a repository name{hint}")
     return name
 
 
 def is_tag(text: str) -> bool:
     """Whether the text is a tag by the distribution specification."""
-    return bool(_TAG.match(text))
+    return bool(re.match(_TAG, text))
 
 
 def check_tag(tag: str) -> str:

@@ -14,11 +14,10 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from azext_acrimport.registry.address import Origin
-from azext_acrimport.registry.challenge import Challenge, parse_challenges
 from azext_acrimport.registry.claims import claims_of
 from azext_acrimport.registry.credentials import (
     BearerToken,
@@ -33,10 +32,13 @@ from azext_acrimport.registry.errors import NoToken, ProtocolError, RegistryErro
 from azext_acrimport.registry.follow import token_service
 from azext_acrimport.registry.retry import Clock
 
+if TYPE_CHECKING:
+    from azext_acrimport.registry.challenge import Challenge
+
 _DEFAULT_LIFETIME_SECONDS = 60.0  # what the specification says to assume
 _RENEW_BEFORE_SECONDS = 20.0  # a request that is sent with a token should arrive before the token ends
 _FAILURE_LASTS_SECONDS = 10.0
-_AUTHORIZATION = re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]+", re.IGNORECASE)
+_AUTHORIZATION = r"(?i)\b(Basic|Bearer)\s+[\w.~+/=-]+"
 _LEAST_SECRET = 4  # a shorter one stands in too many words
 _REFUSED = frozenset({400, 401, 403, 404})
 _CLIENT_ID = "acrimport"
@@ -94,7 +96,7 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
 
     def redacted(self, text: str) -> str:
         """The text without the secrets that a registry or a proxy may say back."""
-        text = _AUTHORIZATION.sub(r"\1 ***", text)
+        text = re.sub(_AUTHORIZATION, r"\1 ***", text)
         for secret in self._secrets(len(text)):
             if len(secret) >= _LEAST_SECRET:
                 text = text.replace(secret, "***")
@@ -118,6 +120,8 @@ class Authenticator:  # pylint: disable=too-many-instance-attributes
         ``refused`` is the value that was sent. What scope the challenge names does not matter: we ask for what the
         job needs and for no more.
         """
+        from azext_acrimport.registry.challenge import parse_challenges  # not every registry asks
+
         challenges = {each.scheme: each for each in parse_challenges(challenge)}
         chosen = challenges.get("bearer") or challenges.get("basic")
         if not chosen:

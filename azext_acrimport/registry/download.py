@@ -28,7 +28,7 @@ _SLOW_BYTES = 16 << 10
 _PACE_SECONDS = 0.1  # long enough to tell 100 MiB/s from less
 _FAST_BYTES_PER_SECOND = 100 << 20
 _WORTH_STRIPING_BYTES = 32 << 20
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+_CONTENT_RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z"
 
 
 class Pace:
@@ -179,7 +179,7 @@ class BlobReader:  # pylint: disable=too-many-instance-attributes
 
     def _check_range(self, response: Response) -> None:
         """See that the answer goes on exactly where we are. Source: RFC 9110, section 14.4."""
-        found = _CONTENT_RANGE.match(response.headers.get("content-range", ""))
+        found = re.match(_CONTENT_RANGE, response.headers.get("content-range", ""))
         total = found[3] if found else ""
         goes_on = found and int(found[1]) == self.position and int(found[2]) < self._blob.size
         if goes_on and total in ("*", str(self._blob.size)):

@@ -27,7 +27,7 @@ _MAX_PAGES = 20_000
 _MAX_REFERRERS_BYTES, _PAGE_BYTES = 32 << 20, 32 << 10
 # What registries answer that do not list referrers, beside 404.
 _NO_REFERRERS = frozenset({400, 401, 403, 404, 405, 406, 410, 501})
-_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel\s*=\s*"?next\b', re.IGNORECASE)
+_NEXT = r'<([^<>]*)>\s*;[^,<]*\brel\s*=\s*"?next\b'
 
 
 class Listings(RepositoryBase):
@@ -94,7 +94,7 @@ class Listings(RepositoryBase):
             seen.add(path)
             answer = self._call("GET", path, expect=expect if len(seen) == 1 else OK, limit=limit)
             yield answer
-            link = _NEXT.search(answer.headers.get("link", ""))
+            link = re.search(_NEXT, answer.headers.get("link", ""), re.IGNORECASE)
             if answer.status != 200 or not link:
                 return
             path = next_page(host, link[1], self.registry.client.origin, path.partition("?")[0], what)

@@ -25,7 +25,7 @@ from azext_acrimport.registry.transport import Exchange
 MIB = 1 << 20
 # What registries answer that have taken the bytes: 201 to a PUT and 202 to a PATCH, by the specification.
 STORED = frozenset({200, 201, 202, 204})
-_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})\Z")
+_RANGE = r"(?:bytes=)?0-(\d{1,18})\Z"
 _SESSION_GONE = frozenset({400, 404, 405, 410, 416})
 # What says "not in this form" rather than "not at all": ACR 413 and 400, GHCR 416, others 405, 411 and 501.
 _FORM_REFUSED = frozenset({405, 411, 413, 416, 501})
@@ -167,7 +167,7 @@ class UploadSession:
             return None  # no credentials go there, and so no questions
         expect = frozenset({204, 202, 200}) | _SESSION_GONE
         answer = self._client.call("GET", target, scope=self._scope, expect=expect)
-        found = _RANGE.match(answer.headers.get("range", "").strip())
+        found = re.match(_RANGE, answer.headers.get("range", "").strip())
         if answer.status in _SESSION_GONE:
             return None
         self._follow(answer.headers)
