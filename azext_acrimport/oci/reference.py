@@ -55,7 +55,7 @@ class Reference(NamedTuple):
 
     def at(self, digest: str) -> Reference:
         """The same repository, at this digest."""
-        return self._replace(tag=None, digest=digest)
+        return Reference(self.registry, self.repository, digest=digest)
 
     @staticmethod
     def parse(text: str) -> Reference:

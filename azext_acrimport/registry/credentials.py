@@ -5,6 +5,7 @@
 
 """What a registry may be shown. Secrets never appear in a ``repr``."""
 
+# pylint: disable=too-few-public-methods
 from __future__ import annotations
 
 import base64

@@ -45,7 +45,7 @@ class TransportSettings(NamedTuple):
 
     def __repr__(self) -> str:
         """Without the proxies, which may hold a password."""
-        return repr(self._replace(proxies=MappingProxyType({}))._asdict())
+        return f"TransportSettings(ca_bundle={self.ca_bundle!r}, verify={self.verify})"
 
 
 class _Place(NamedTuple):

@@ -53,6 +53,7 @@ class RegistryError(RegistryFailure):
         host: str,
         request: str,
         status: int,
+        *,
         codes: tuple[str, ...] = (),
         message: str = "",
         retry_after: float | None = None,

@@ -285,7 +285,7 @@ class Sender:  # pylint: disable=too-many-instance-attributes
         codes, message = read_error(content)
         message = self._auth.redacted(message)
         wait = retry_after(response.headers, self.clock.today())
-        return RegistryError(self.host, request, response.status, codes, message, wait)
+        return RegistryError(self.host, request, response.status, codes=codes, message=message, retry_after=wait)
 
     def _read_refusal(self, response: Response) -> bytes:
         try:

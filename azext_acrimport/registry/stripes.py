@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRIPE_BYTES = 4 << 20
 
 
-class _Lane:
+class _Lane:  # pylint: disable=too-few-public-methods
     """One connection's buffer, and which stripe it holds."""
 
     def __init__(self) -> None:

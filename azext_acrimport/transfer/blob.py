@@ -181,7 +181,7 @@ class BlobCopy:  # pylint: disable=too-many-instance-attributes
         self._resume(0)
 
 
-class _Budget:
+class _Budget:  # pylint: disable=too-few-public-methods
     """How often the target has failed since the last progress."""
 
     tries = 0

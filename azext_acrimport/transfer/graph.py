@@ -39,7 +39,16 @@ class Graph:
             known.roots.append(tally)
             return None
         source, repository = tally.root.source, target.repository
-        node = ManifestNode(source, repository, tally.digest, tally, 0, target.tags, checks_target, tally.given)
+        node = ManifestNode(
+            source,
+            repository,
+            tally.digest,
+            tally,
+            0,
+            tags=target.tags,
+            checks_target=checks_target,
+            manifest=tally.given,
+        )
         node.roots.append(tally)
         self._manifests[key] = node
         return node
@@ -48,7 +57,9 @@ class Graph:
         """Want the root's tags at the target, after the root's manifest and all that refers to it."""
         tally.waiting_for += 1
         source, repository = tally.root.source, target.repository
-        node = ManifestNode(source, repository, tally.digest, tally, 0, target.tags, manifest=tally.given, gathers=True)
+        node = ManifestNode(
+            source, repository, tally.digest, tally, 0, tags=target.tags, manifest=tally.given, gathers=True
+        )
         node.held, node.waiting_for = True, 1
         node.roots.append(tally)
         return node
@@ -56,7 +67,15 @@ class Graph:
     def add_image(self, gathering: ManifestNode, *, checks_target: bool) -> tuple[ManifestNode, bool]:
         """Want the root's manifest, without a tag; say whether that is new, or it is there or on its way already."""
         tally, target = gathering.tally, gathering.target
-        node = ManifestNode(gathering.source, target, gathering.digest, tally, 0, (), checks_target, gathering.manifest)
+        node = ManifestNode(
+            gathering.source,
+            target,
+            gathering.digest,
+            tally,
+            0,
+            checks_target=checks_target,
+            manifest=gathering.manifest,
+        )
         return self._gather(gathering, node, _root_name(node.digest, ()), None)
 
     def add_referrer(
@@ -71,7 +90,7 @@ class Graph:
         """
         tally, target = gathering.tally, gathering.target
         self._count(tally)
-        node = ManifestNode(gathering.source, target, referrer.digest, tally, 0, tags, manifest=referrer)
+        node = ManifestNode(gathering.source, target, referrer.digest, tally, 0, tags=tags, manifest=referrer)
         name = " ".join((referrer.digest, *tags, "after", after.digest if after else ""))
         return self._gather(gathering, node, name, after)
 

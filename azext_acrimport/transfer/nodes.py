@@ -143,6 +143,7 @@ class ManifestNode:  # pylint: disable=too-many-instance-attributes
         digest: str,
         tally: Tally,
         depth: int,
+        *,
         tags: tuple[str, ...] = (),
         checks_target: bool = True,
         manifest: Manifest | None = None,

@@ -82,7 +82,7 @@ def token(number: int = 1, **extra: Any) -> dict[str, Any]:
 
 
 def refusal(status: int, message: str = "") -> RegistryError:
-    return RegistryError(HOST, "POST", status, (), message)
+    return RegistryError(HOST, "POST", status, message=message)
 
 
 def authenticator(credentials: Credentials | None, realm: Realm, clock: FastClock | None = None) -> Authenticator:

@@ -55,7 +55,7 @@ def copy_error(side: Side, cause: Exception, host: str = ACR, subject: str = "v1
 
 
 def refusal(status: int, message: str = "", host: str = ACR) -> RegistryError:
-    return RegistryError(host, f"GET https://{host}/v2/team/app/manifests/v1", status, ("CODE",), message)
+    return RegistryError(host, f"GET https://{host}/v2/team/app/manifests/v1", status, codes=("CODE",), message=message)
 
 
 @pytest.mark.parametrize(
