@@ -111,7 +111,7 @@ def find_peers(named: Sequence[str], *, search: bool = True) -> list[Peer]:
         kind = next((kind for kind in KINDS if name.startswith(kind)), None)
         if kind is None or not os.access(path, os.X_OK):
             raise Unusable(f"{each} is not NAME=PATH with a program, and a name that begins as one of {KINDS}")
-        found = [peer for peer in found if peer.name != name] + [Peer(name, kind, path)]
+        found = [peer for peer in found if peer.name != name] + [Peer(name, kind, os.path.abspath(path))]
     return [Peer(peer.name, peer.kind, peer.path, version_of(peer.kind, peer.path)) for peer in found]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -83,10 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 def _measured(options: argparse.Namespace) -> Report:
     rows = select(options.rows or (QUICK_ROWS if options.quick else "*"))
     sizes = workloads(quick=options.quick)
-    program = shutil.which(options.registry)
-    if program is None:
-        raise Unusable(f"there is no program {options.registry} (Debian: apt-get install docker-registry)")
-    registry = RegistryProgram(program)
+    registry = RegistryProgram(_program(options.registry, "Debian: apt-get install docker-registry"))
+    az_program = _program(options.az, "here: make venv") if options.az else ""
     peers = find_peers(options.peer, search=not options.no_path)
     if not peers:
         print("No peer was found: there will be no ratios (Debian: apt-get install skopeo).")
@@ -103,14 +102,22 @@ def _measured(options: argparse.Namespace) -> Report:
         if options.quick:
             how += "; small workloads (--quick), the goals are for the full ones"
         result = Report(circumstances(registry, peers, how))
-        if options.az and stage.certificate:
-            az = stack.enter_context(whole_az(options.az, stage.native, stage.certificate, folder / "az"))
+        if az_program and stage.certificate:
+            az = stack.enter_context(whole_az(az_program, stage.native, stage.certificate, folder / "az"))
             clients.append(az.client)
             result.circumstances["az"] = str(az)
         runner = Runner(stage, clients, effort, _say)
         runner.generate(used)
         result.rows = [_shown(runner, row) for row in rows]
     return result
+
+
+def _program(name: str, remedy: str) -> str:
+    """Where a program is, whatever folder it is started in."""
+    found = shutil.which(name)
+    if found is None:
+        raise Unusable(f"there is no program {name} ({remedy})")
+    return os.path.abspath(found)
 
 
 def _shown(runner: Runner, row: Row) -> Any:

@@ -20,7 +20,7 @@ import pytest
 
 from azext_acrimport.registry.registry import Registry
 from azext_acrimport.registry.transport import Transport, TransportSettings
-from bench import lists
+from bench import command, lists
 from bench.clients import Job, Peer, find_peers, our_clients, peer_clients
 from bench.native import Native, Usage, compile_all, run_client, slow_network
 from bench.noise import busy_seconds, share
@@ -286,3 +286,16 @@ def _received(connection: socket.socket, size: int) -> bytes:
         assert part, f"the stream ended after {len(received)} of {size} bytes"
         received += part
     return received
+
+
+def test_programs_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "crane"
+    program.write_text("#!/bin/sh\necho v1\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+
+    (peer,) = find_peers(["crane=./crane"], search=False)
+
+    assert peer.path == command._program("./crane", "") == str(program)
+    with pytest.raises(Unusable, match="there is no program"):
+        command._program("./az", "make venv")
