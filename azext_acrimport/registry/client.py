@@ -120,7 +120,8 @@ class Client(Sender):
         except RegistryFailure:
             return None  # call() will meet the same failure, and deal with it
         logger.debug("%s %ss at once to %s", len(paths), method, self.origin)
-        return Pipeline(exchange, self._note_pipeline)
+        on_end = self._note_pipeline if self._scheme.is_known else _ignore  # sent to the wrong scheme, it tells nothing
+        return Pipeline(exchange, on_end)
 
     def ask_all(  # pylint: disable=too-many-arguments
         self,
@@ -190,7 +191,7 @@ class Client(Sender):
         origin = origins.pop()
         exchange = self._transport.open(self.host, origin)
         exchange.send_all("GET", [target for _, target in urls], {})
-        with closing(Pipeline(exchange, lambda complete: None)) as pipeline:  # another host's habits
+        with closing(Pipeline(exchange, _ignore)) as pipeline:  # another host's habits
             for response in pipeline.answers():
                 logger.debug("GET %s: %s", origin, response.status)  # what else the address says may be a secret
                 if response.status != 200:
@@ -202,3 +203,7 @@ class Client(Sender):
     def _note_pipeline(self, complete: bool) -> None:
         """Some servers and proxies close the connection after each answer: after a while, they are spared."""
         self._cut_short = 0 if complete else self._cut_short + 1
+
+
+def _ignore(complete: bool) -> None:
+    pass

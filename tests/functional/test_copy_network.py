@@ -138,6 +138,20 @@ def test_refusal_during_an_upload_over_https_is_heard(lab: Lab, server: Server) 
     assert lab.clock.waits == []
 
 
+def test_tags_are_asked_for_together_after_https_was_found_out(lab: Lab, server: Server) -> None:
+    tags = [f"v{number}" for number in range(10)]
+    image = lab.put(content.image(), *tags)
+    lab.transport = transport(ca_bundle=str(server.ca_file))
+    lab.source_host = server.serve_tls(lab.source_app)
+    source = lab.source.repository(SOURCE)
+
+    begun = [source.begin_digests_of(tags) for _ in range(4)]  # as many threads do, before one of them knows better
+    assert [source.digests_at_once(tags, each) for each in begun] == [{}] * 4
+    assert source.digest_of("v0") == image.digest
+
+    assert source.digests_at_once(tags) == dict.fromkeys(tags, image.digest)
+
+
 @pytest.mark.parametrize("side", ["source", "target", "both"])
 def test_https_on_this_machine(lab: Lab, server: Server, image: content.Artifact, side: str) -> None:
     lab.transport = transport(ca_bundle=str(server.ca_file))
