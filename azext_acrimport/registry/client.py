@@ -205,5 +205,5 @@ class Client(Sender):
         self._cut_short = 0 if complete else self._cut_short + 1
 
 
-def _ignore(complete: bool) -> None:
-    pass
+def _ignore(_: bool) -> None:
+    """It does not matter whether all answers came."""
