@@ -152,15 +152,15 @@ def _loaded(path: Path) -> Report:
 
 
 def _write(result: Report, options: argparse.Namespace) -> None:
+    written = write_plots(result, options.plots) if options.plots else []
     print()
     print(report.markdown(result))
     if options.json:
         options.json.write_text(json.dumps(result.fields(), indent=1) + "\n", encoding="utf-8")
     if options.markdown:
+        links = {path.name: Path(os.path.relpath(path, options.markdown.parent)).as_posix() for path in written}
         before = options.markdown.read_text(encoding="utf-8") if options.markdown.exists() else ""
-        options.markdown.write_text(report.inserted(before, report.markdown(result)), encoding="utf-8")
-    if options.plots:
-        write_plots(result, options.plots)
+        options.markdown.write_text(report.inserted(before, report.markdown(result, links)), encoding="utf-8")
 
 
 def _say(text: str) -> None:

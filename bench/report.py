@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from bench.results import NOISY, ClientResult, Report, RowResult, Spread
 
@@ -30,12 +31,20 @@ _DISTRUST = """\
 - With few runs, differences of less than about 3 % say nothing."""
 
 
-def markdown(report: Report) -> str:
-    """All of it: circumstances, the table of goals, a table for each row, and what to distrust."""
+def markdown(report: Report, plots: Mapping[str, str] = MappingProxyType({})) -> str:
+    """All of it: circumstances, the table of goals, a table for each row, and what to distrust.
+
+    ``plots`` are links to pictures, by the names of their files.
+    """
     parts = [_circumstances(report), _overview(report.rows), _RATIOS]
-    parts += [_details(row) for row in report.rows]
+    parts += _picture(plots, "ratios.svg", "Our ratio to the fastest peer in each row")
+    parts += [_details(row, plots) for row in report.rows]
     parts.append(f"### What to distrust\n\n{_DISTRUST}{_noise(report.rows)}")
     return "\n\n".join(parts) + "\n"
+
+
+def _picture(plots: Mapping[str, str], name: str, text: str) -> list[str]:
+    return [f"![{text}]({plots[name]})"] if name in plots else []
 
 
 def inserted(document: str, tables: str) -> str:
@@ -148,13 +157,14 @@ def _verdict(row: RowResult) -> str:
     return f"no: {', '.join(missed)}" if len(missed) < len(verdicts) else "no"
 
 
-def _details(row: RowResult) -> str:
+def _details(row: RowResult, plots: Mapping[str, str]) -> str:
     title = f"### {row.name}: {row.title}\n\n{row.workload[:1].upper()}{row.workload[1:]}."
     if row.left_out:
         return f"{title}\n\n{row.left_out[:1].upper()}{row.left_out[1:]}."
     head = ("client", "seconds", "processor, s", "peak MiB", "requests", "runs")
     ordered = sorted(row.clients, key=lambda client: client.wall.median if client.wall else float("inf"))
-    parts = [title, table(head, [_client_line(client) for client in ordered])]
+    picture = _picture(plots, f"{row.name.lower()}.svg", f"The seconds that each client takes for {row.name}")
+    parts = [title, *picture, table(head, [_client_line(client) for client in ordered])]
     if row.ours:
         parts.append(_own_words(row.ours))
     return "\n\n".join(parts)

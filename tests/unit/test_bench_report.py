@@ -113,3 +113,12 @@ def test_plots_are_written_for_rows_with_runs_only(tmp_path: Path) -> None:
 
     assert sorted(path.name for path in written) == ["ratios.svg", "w1.svg"]
     assert all(ElementTree.parse(path) for path in written)
+
+
+def test_plots_are_shown_with_their_rows() -> None:
+    text = markdown(Report({}, [full_row()]), {"w1.svg": "plots/w1.svg", "ratios.svg": "plots/ratios.svg"})
+
+    before, _, row = text.partition("### W1")
+    assert "](plots/ratios.svg)" in before
+    assert "](plots/w1.svg)\n\n| client |" in row
+    assert ".svg" not in markdown(Report({}, [full_row()]))
