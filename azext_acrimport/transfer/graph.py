@@ -40,14 +40,7 @@ class Graph:
             return None
         source, repository = tally.root.source, target.repository
         node = ManifestNode(
-            source,
-            repository,
-            tally.digest,
-            tally,
-            0,
-            tags=target.tags,
-            checks_target=checks_target,
-            manifest=tally.given,
+            source, repository, tally.digest, tally, tags=target.tags, checks_target=checks_target, manifest=tally.given
         )
         node.roots.append(tally)
         self._manifests[key] = node
@@ -58,7 +51,7 @@ class Graph:
         tally.waiting_for += 1
         source, repository = tally.root.source, target.repository
         node = ManifestNode(
-            source, repository, tally.digest, tally, 0, tags=target.tags, manifest=tally.given, gathers=True
+            source, repository, tally.digest, tally, tags=target.tags, manifest=tally.given, gathers=True
         )
         node.held, node.waiting_for = True, 1
         node.roots.append(tally)
@@ -68,13 +61,7 @@ class Graph:
         """Want the root's manifest, without a tag; say whether that is new, or it is there or on its way already."""
         tally, target = gathering.tally, gathering.target
         node = ManifestNode(
-            gathering.source,
-            target,
-            gathering.digest,
-            tally,
-            0,
-            checks_target=checks_target,
-            manifest=gathering.manifest,
+            gathering.source, target, gathering.digest, tally, checks_target=checks_target, manifest=gathering.manifest
         )
         return self._gather(gathering, node, _root_name(node.digest, ()), None)
 
@@ -90,7 +77,7 @@ class Graph:
         """
         tally, target = gathering.tally, gathering.target
         self._count(tally)
-        node = ManifestNode(gathering.source, target, referrer.digest, tally, 0, tags=tags, manifest=referrer)
+        node = ManifestNode(gathering.source, target, referrer.digest, tally, tags=tags, manifest=referrer)
         name = " ".join((referrer.digest, *tags, "after", after.digest if after else ""))
         return self._gather(gathering, node, name, after)
 
@@ -119,7 +106,7 @@ class Graph:
         key = _key(parent.target, child.digest)
         node = self._known(key)
         if node is None:
-            node = ManifestNode(parent.source, parent.target, child.digest, parent.tally, parent.depth + 1)
+            node = ManifestNode(parent.source, parent.target, child.digest, parent.tally, depth=parent.depth + 1)
             self._manifests[key] = node
             _wait(parent, node)
             return node
