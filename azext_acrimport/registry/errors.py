@@ -109,26 +109,23 @@ class NoToken(RegistryFailure):
         return str(self.__cause__)
 
 
-class ContentMismatch(RegistryFailure):
+class _Detailed(RegistryFailure):
+    """A failure that says in ``detail`` all there is to say."""
+
+    def __init__(self, host: str, detail: str) -> None:
+        super().__init__(host)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class ContentMismatch(_Detailed):
     """The registry sent other bytes than its manifest promised."""
 
-    def __init__(self, host: str, detail: str) -> None:
-        super().__init__(host)
-        self.detail = detail
 
-    def __str__(self) -> str:
-        return self.detail
-
-
-class ProtocolError(RegistryFailure):
+class ProtocolError(_Detailed):
     """The registry sent an answer that does not follow the distribution specification or HTTP."""
-
-    def __init__(self, host: str, detail: str) -> None:
-        super().__init__(host)
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.detail
 
 
 class TooLarge(ProtocolError):
