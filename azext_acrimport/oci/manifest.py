@@ -54,11 +54,6 @@ class Manifest(NamedTuple):
         """Whether it refers to further manifests."""
         return self.media_type in media_types.INDEXES
 
-    @property
-    def descriptor(self) -> Descriptor:
-        """What an index would say about this manifest."""
-        return Descriptor(digest=self.digest, size=len(self.content), media_type=self.media_type)
-
     @staticmethod
     def parse(content: bytes, media_type: str = "", *, algorithm: str = "sha256") -> Manifest:
         """Read a manifest.

@@ -227,7 +227,7 @@ class TestGathering:
         graph = Graph()
         top, image = self.gathering_of(graph, tally_of())
         referrer, _ = graph.add_referrer(top, SIGNATURE, (), image)
-        child = graph.add_manifest(image, SIGNATURE.descriptor)
+        child = graph.add_manifest(image, Descriptor(SIGNATURE.digest, len(SIGNATURE.content), SIGNATURE.media_type))
         assert child is not None
         image.waiting_for -= 1
         assert graph.finish(child)[0] == [image]

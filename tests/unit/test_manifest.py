@@ -69,16 +69,6 @@ def test_bytes_are_kept_with_their_whitespace() -> None:
     assert found.digest == digest_of(artifact.manifest)
 
 
-def test_descriptor_is_what_an_index_would_say() -> None:
-    artifact = content.image()
-    found = Manifest.parse(artifact.manifest, artifact.media_type).descriptor
-    assert (found.digest, found.size, found.media_type) == (
-        artifact.digest,
-        len(artifact.manifest),
-        artifact.media_type,
-    )
-
-
 def test_digest_may_be_sha512() -> None:
     found = Manifest.parse(json.dumps(IMAGE).encode(), algorithm="sha512")
     assert found.digest == digest_of(found.content, "sha512")
